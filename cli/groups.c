@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The command groups of the program, in the order of help. */
+#include "cli/command.h"
+
+const struct cli_group *const cli_groups[] = {
+    NULL,
+};
