@@ -11,7 +11,7 @@
 
 int cli_call_init(struct cli_call *call, size_t words, struct xw_error *err)
 {
-    *call = (struct cli_call){ 0 };
+    *call = (struct cli_call){0};
     /* A cluster of short options holds one per letter; the parser makes room for those. */
     call->settings = calloc(words + 1, sizeof(*call->settings));
     call->arguments = calloc(words + 1, sizeof(*call->arguments));
@@ -26,7 +26,7 @@ void cli_call_clear(struct cli_call *call)
 {
     free(call->settings);
     free(call->arguments);
-    *call = (struct cli_call){ 0 };
+    *call = (struct cli_call){0};
 }
 
 const char *cli_call_name(const struct cli_call *call)

@@ -43,7 +43,7 @@ const struct cli_value *cli_value_at(const struct cli_command *command, size_t i
 int cli_call_init(struct cli_call *call, size_t words, struct xw_error *err);
 void cli_call_clear(struct cli_call *call);
 
-/* "xenwright", "xenwright lab" or "xenwright lab up", as far as the call is known; static storage. */
+/* "xenwright", "xenwright lab" or "xenwright lab up", as far as is known; static storage. */
 const char *cli_call_name(const struct cli_call *call);
 
 #endif

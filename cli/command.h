@@ -17,15 +17,15 @@
  *     static const struct cli_command show = {
  *         .verb = "show",
  *         .purpose = "Show everything about one widget",
- *         .arguments = { .usage = "WIDGET", .min = 1, .max = 1,
- *                        .values = { { .kind = CLI_VALUE_CALLBACK, .list = list_widgets } } },
- *         .options = (const struct cli_option[]) {
- *             { .name = "all", .letter = 'a', .help = "include the hidden parts" },
- *             { 0 },
+ *         .arguments = {.usage = "WIDGET", .min = 1, .max = 1,
+ *                       .values = {{.kind = CLI_VALUE_CALLBACK, .list = list_widgets}}},
+ *         .options = (const struct cli_option[]){
+ *             {.name = "all", .letter = 'a', .help = "include the hidden parts"},
+ *             {0},
  *         },
- *         .examples = (const struct cli_example[]) {
- *             { "xenwright widget show w1", "what is known about w1" },
- *             { 0 },
+ *         .examples = (const struct cli_example[]){
+ *             {"xenwright widget show w1", "what is known about w1"},
+ *             {0},
  *         },
  *         .flags = CLI_SHOWS,
  *         .run = run_show,
@@ -34,7 +34,7 @@
  *     const struct cli_group cli_group_widget = {
  *         .noun = "widget",
  *         .purpose = "Widgets of this host",
- *         .commands = (const struct cli_command *const[]) { &show, NULL },
+ *         .commands = (const struct cli_command *const[]){&show, NULL},
  *     };
  *
  * Then name the group in cli/groups.c and the file in cli/meson.build.
@@ -142,8 +142,8 @@ struct cli_command {
 
 struct cli_group {
     const char *noun;
-    const char *purpose;     /* one line, capital first letter, no full stop */
-    const char *description; /* as in cli_command; may be NULL */
+    const char *purpose;                       /* one line, capital first letter, no full stop */
+    const char *description;                   /* as in cli_command; may be NULL */
     const struct cli_command *const *commands; /* in the order of help; ends with NULL */
 };
 

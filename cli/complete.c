@@ -10,12 +10,12 @@
 
 /* The candidates that fit what was typed are printed as they come. */
 struct cli_candidates {
-    const char *typed;     /* what a candidate must begin with */
-    const char *before;    /* stands before it in the same word: "--release=" */
+    const char *typed;  /* what a candidate must begin with */
+    const char *before; /* stands before it in the same word: "--release=" */
     size_t before_length;
 };
 
-static const char *const releases[] = { "trixie", "bookworm", NULL };
+static const char *const releases[] = {"trixie", "bookworm", NULL};
 
 void cli_candidate(struct cli_candidates *out, const char *word, const char *help)
 {
@@ -70,7 +70,7 @@ static bool given_already(const struct cli_call *call, const struct cli_option *
 /* The word begins with a dash: an option, or the value behind its "=". */
 static void offer_options(const struct cli_call *call, const char *word)
 {
-    struct cli_candidates out = { .typed = word };
+    struct cli_candidates out = {.typed = word};
     const char *equals = strchr(word, '=');
     const struct cli_option *option;
     char name[64];
@@ -82,7 +82,7 @@ static void offer_options(const struct cli_call *call, const char *word)
                 cli_candidate(&out, name, option->help);
         } else if (option->argument && strlen(name) == (size_t)(equals - word) &&
                    strncmp(name, word, strlen(name)) == 0) {
-            out = (struct cli_candidates){ equals + 1, word, strlen(name) + 1 };
+            out = (struct cli_candidates){equals + 1, word, strlen(name) + 1};
             offer_value(call, &option->value, &out);
             return;
         }
@@ -154,7 +154,7 @@ static void complete_word(struct cli_parser *parser, const struct cli_group *con
                           const char *word)
 {
     struct cli_call *call = parser->call;
-    struct cli_candidates out = { .typed = word };
+    struct cli_candidates out = {.typed = word};
 
     take_left(parser);
     if (parser->next < parser->count && strcmp(parser->words[parser->next], "help") == 0) {
@@ -181,7 +181,7 @@ static void complete_word(struct cli_parser *parser, const struct cli_group *con
 void cli_complete(const struct cli_group *const *groups, char **words, size_t count)
 {
     struct cli_call call;
-    struct cli_parser parser = { .call = &call, .words = words, .leading = true };
+    struct cli_parser parser = {.call = &call, .words = words, .leading = true};
 
     if (count == 0 || cli_call_init(&call, count, NULL) < 0)
         return;

@@ -195,8 +195,8 @@ static int status_of(const struct cli_call *call, int rc)
 static int run(const struct cli_group *const *groups, size_t count, char **words)
 {
     struct xw_error err = XW_ERROR_INIT;
-    struct cli_call call = { 0 };
-    struct cli_parser parser = { .call = &call, .words = words, .count = count, .leading = true };
+    struct cli_call call = {0};
+    struct cli_parser parser = {.call = &call, .words = words, .count = count, .leading = true};
     int rc = cli_call_init(&call, count, &err);
     int status;
 

@@ -21,12 +21,12 @@ static json_t *dump_words(const struct cli_value *value)
 
 static json_t *dump_option(const struct cli_option *option, const char *scope)
 {
-    char letter[2] = { option->letter, '\0' };
+    char letter[2] = {option->letter, '\0'};
 
     return json_pack("{s:s, s:s?, s:s?, s:s, s:b, s:s, s:o}", "name", option->name, "letter",
                      option->letter ? letter : NULL, "argument", option->argument, "help",
-                     option->help, "repeat", (int)(option->flags & CLI_REPEAT) != 0, "scope",
-                     scope, "values", dump_words(&option->value));
+                     option->help, "repeat", (int)(option->flags & CLI_REPEAT) != 0, "scope", scope,
+                     "values", dump_words(&option->value));
 }
 
 static json_t *dump_options(const struct cli_command *command)
@@ -45,10 +45,10 @@ static json_t *dump_flags(unsigned int flags)
         unsigned int flag;
         const char *name;
     } names[] = {
-        { CLI_SHOWS, "shows" },
-        { CLI_CHANGES, "changes" },
-        { CLI_LONG, "long" },
-        { CLI_PASSTHROUGH, "passthrough" },
+        {CLI_SHOWS, "shows"},
+        {CLI_CHANGES, "changes"},
+        {CLI_LONG, "long"},
+        {CLI_PASSTHROUGH, "passthrough"},
     };
     json_t *array = json_array();
 
@@ -64,19 +64,19 @@ static json_t *dump_examples(const struct cli_example *example)
     json_t *examples = json_array();
 
     for (; example && example->line; example++)
-        json_array_append_new(examples, json_pack("{s:s, s:s}", "line", example->line, "what",
-                                                  example->what));
+        json_array_append_new(
+            examples, json_pack("{s:s, s:s}", "line", example->line, "what", example->what));
     return examples;
 }
 
 static json_t *dump_command(const struct cli_command *command)
 {
     const struct cli_arguments *arguments = &command->arguments;
-    json_t *counts = json_pack(
-        "{s:s, s:I, s:o, s:I}", "usage", arguments->usage ? arguments->usage : "", "min",
-        (json_int_t)arguments->min, "max",
-        arguments->max == CLI_ANY ? json_null() : json_integer(arguments->max), "fixed",
-        (json_int_t)arguments->fixed);
+    json_t *counts =
+        json_pack("{s:s, s:I, s:o, s:I}", "usage", arguments->usage ? arguments->usage : "", "min",
+                  (json_int_t)arguments->min, "max",
+                  arguments->max == CLI_ANY ? json_null() : json_integer(arguments->max), "fixed",
+                  (json_int_t)arguments->fixed);
 
     return json_pack("{s:s, s:s, s:s?, s:o, s:o, s:o, s:o}", "verb", command->verb, "purpose",
                      command->purpose, "description", command->description, "arguments", counts,

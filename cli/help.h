@@ -5,7 +5,7 @@
 
 #include "cli/command.h"
 
-/* Prints to stdout the help of what is known of the call: the command, its group, or the program. */
+/* Prints to stdout the help of what the call has: the command, or the group, or the program. */
 void cli_help(const struct cli_call *call, const struct cli_group *const *groups);
 
 #endif

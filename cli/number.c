@@ -112,10 +112,10 @@ int cli_number(struct cli_call *call, const char *name, uint64_t min, uint64_t m
         return 0;
     }
     if (max == UINT64_MAX)
-        return cli_misuse(call, err, "--%s: %s is out of range, expected %" PRIu64 " or more",
-                          name, text, min);
-    return cli_misuse(call, err, "--%s: %s is out of range, expected %" PRIu64 " to %" PRIu64,
-                      name, text, min, max);
+        return cli_misuse(call, err, "--%s: %s is out of range, expected %" PRIu64 " or more", name,
+                          text, min);
+    return cli_misuse(call, err, "--%s: %s is out of range, expected %" PRIu64 " to %" PRIu64, name,
+                      text, min, max);
 }
 
 static int size_option(struct cli_call *call, const char *name, uint64_t unit, uint64_t *ret_bytes,

@@ -4,42 +4,42 @@
 
 #include "cli/call.h"
 
-static const char *const when_words[] = { "auto", "always", "never", NULL };
-static const char *const progress_words[] = { "auto", "json", "none", NULL };
+static const char *const when_words[] = {"auto", "always", "never", NULL};
+static const char *const progress_words[] = {"auto", "json", "none", NULL};
 
 /* Brought by a flag of the command. */
 static const struct {
     unsigned int flag;
     struct cli_option option;
 } brought[] = {
-    { CLI_SHOWS, { .name = "json", .help = "print JSON for programs" } },
-    { CLI_CHANGES, { .name = "dry-run", .help = "say what would be done, and do nothing" } },
-    { CLI_LONG,
-      { .name = "progress",
-        .argument = "WHEN",
-        .help = "how to show progress on stderr: auto (a bar, on a terminal), json, or none",
-        .value = { .kind = CLI_VALUE_WORDS, .words = progress_words } } },
+    {CLI_SHOWS, {.name = "json", .help = "print JSON for programs"}},
+    {CLI_CHANGES, {.name = "dry-run", .help = "say what would be done, and do nothing"}},
+    {CLI_LONG,
+     {.name = "progress",
+      .argument = "WHEN",
+      .help = "how to show progress on stderr: auto (a bar, on a terminal), json, or none",
+      .value = {.kind = CLI_VALUE_WORDS, .words = progress_words}}},
 };
 
 /* Every command has these. */
 static const struct cli_option common[] = {
-    { .name = "color",
-      .argument = "WHEN",
-      .help = "use colour: auto (on a terminal), always or never",
-      .value = { .kind = CLI_VALUE_WORDS, .words = when_words } },
-    { .name = "verbose",
-      .letter = 'v',
-      .help = "say on stderr what is being done; twice: more, for finding faults",
-      .flags = CLI_REPEAT },
-    { .name = "help", .letter = 'h', .help = "show this help" },
-    { 0 },
+    {.name = "color",
+     .argument = "WHEN",
+     .help = "use colour: auto (on a terminal), always or never",
+     .value = {.kind = CLI_VALUE_WORDS, .words = when_words}},
+    {.name = "verbose",
+     .letter = 'v',
+     .help = "say on stderr what is being done; twice: more, for finding faults",
+     .flags = CLI_REPEAT},
+    {.name = "help", .letter = 'h', .help = "show this help"},
+    {0},
 };
 
 /* Only the program itself, before the noun. */
 static const struct cli_option top[] = {
-    { .name = "version", .letter = 'V', .help = "show the version" },
-    { .name = "json", .help = "with --version: print JSON for programs" },
-    { 0 },
+    {.name = "version", .letter = 'V', .help = "show the version"},
+    {.name = "json", .help = "with --version: print JSON for programs"},
+    {0},
 };
 
 /* Takes the index-th entry of an array, or lowers *index by the array's length. */
@@ -103,7 +103,7 @@ const struct cli_option *cli_option_lettered(const struct cli_command *command, 
 
 const struct cli_value *cli_value_at(const struct cli_command *command, size_t index)
 {
-    static const struct cli_value none = { .kind = CLI_VALUE_NONE };
+    static const struct cli_value none = {.kind = CLI_VALUE_NONE};
     const struct cli_arguments *arguments = &command->arguments;
     size_t last = 0;
 

@@ -27,7 +27,7 @@ void cli_streams_prepare(void)
     }
     /* A handler, not SIG_IGN: exec() resets it. One who had it ignored wants it so. */
     if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL) {
-        action = (struct sigaction){ .sa_handler = pipe_broken, .sa_flags = SA_RESTART };
+        action = (struct sigaction){.sa_handler = pipe_broken, .sa_flags = SA_RESTART};
         sigaction(SIGPIPE, &action, NULL);
     }
 }

@@ -16,8 +16,9 @@
 void cli_streams_prepare(void);
 
 /*
- * Call last. Flushes stdout; a negative errno with *err filled where something could not be written.
- * Where the reader of a pipe went away, dies of SIGPIPE as others do, so that pipelines stay quiet.
+ * Call last. Flushes stdout; a negative errno with *err filled where something could not be
+ * written. Where the reader of a pipe went away, dies of SIGPIPE as others do, so that pipelines
+ * stay quiet.
  */
 int cli_streams_finish(struct xw_error *err);
 

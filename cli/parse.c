@@ -23,8 +23,7 @@ static int add_setting(struct cli_call *call, const struct cli_option *option, c
                               cli_join_words(option->value.words, list, sizeof(list)));
         }
     }
-    call->settings[call->setting_count++] =
-        (struct cli_setting){ .option = option, .value = value };
+    call->settings[call->setting_count++] = (struct cli_setting){.option = option, .value = value};
     return 0;
 }
 
@@ -101,7 +100,7 @@ static int parse_short(struct cli_parser *parser, const char *word, struct xw_er
 
     for (const char *letter = word + 1; rc == 0 && *letter; letter++) {
         const struct cli_option *option = cli_option_lettered(call->command, *letter);
-        char given[3] = { '-', *letter, '\0' };
+        char given[3] = {'-', *letter, '\0'};
 
         if (!option)
             return cli_misuse(call, err, "unknown option '-%c' in '%s'", *letter, word);

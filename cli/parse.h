@@ -22,7 +22,7 @@ struct cli_parser {
  */
 int cli_parse_step(struct cli_parser *parser, struct xw_error *err);
 
-/* Takes the words to their end and checks the number of arguments. 0 or what cli_parse_step() says. */
+/* Takes the words to their end and checks the number of arguments. 0, -EINVAL or -ENOMEM. */
 int cli_parse(struct cli_parser *parser, struct xw_error *err);
 
 #endif

@@ -77,7 +77,7 @@ static const char *write_hint(const struct nearest *nearest, const char *dashes,
 const char *cli_suggest_noun(const struct cli_group *const *groups, const char *word, char *hint,
                              size_t size)
 {
-    struct nearest nearest = { .given = word, .distance = SIZE_MAX };
+    struct nearest nearest = {.given = word, .distance = SIZE_MAX};
 
     for (; *groups; groups++)
         consider(&nearest, (*groups)->noun);
@@ -88,7 +88,7 @@ const char *cli_suggest_noun(const struct cli_group *const *groups, const char *
 const char *cli_suggest_verb(const struct cli_group *group, const char *word, char *hint,
                              size_t size)
 {
-    struct nearest nearest = { .given = word, .distance = SIZE_MAX };
+    struct nearest nearest = {.given = word, .distance = SIZE_MAX};
 
     for (const struct cli_command *const *command = group->commands; *command; command++)
         consider(&nearest, (*command)->verb);
@@ -99,7 +99,7 @@ const char *cli_suggest_option(const struct cli_command *command, const char *wo
                                char *hint, size_t size)
 {
     char name[WORD_MAX + 1];
-    struct nearest nearest = { .given = name, .distance = SIZE_MAX };
+    struct nearest nearest = {.given = name, .distance = SIZE_MAX};
     const struct cli_option *option;
 
     hint[0] = '\0';

@@ -40,7 +40,7 @@ struct xw_progress *cli_progress(const struct cli_call *call, const char *task, 
 {
     const char *when = cli_string(call, "progress");
     struct xw_progress_setup setup = {
-        .mode = !when                      ? XW_PROGRESS_AUTO
+        .mode = !when                       ? XW_PROGRESS_AUTO
                 : strcmp(when, "json") == 0 ? XW_PROGRESS_JSON
                 : strcmp(when, "none") == 0 ? XW_PROGRESS_NONE
                                             : XW_PROGRESS_AUTO,
