@@ -15,6 +15,9 @@
  *
  * One process at a time: the caller holds a lock (base/lock.h) around open … close.
  *
+ * Tests kill the program at "OPERATION/before-NAME", just before, and "OPERATION/NAME", just after
+ * each record (NAME: begin, the step's name, done); see base/killpoint.h.
+ *
  * The file (format 1) is text. Line 1: "xenwright-journal 1". Every other line: 16 hex digits, a
  * blank, one JSON object. The digits are XXH3-64 of the object's bytes, seeded with the value of the line
  * before (line 2: with 0), so that a changed, lost or moved line shows. The objects are
@@ -66,13 +69,5 @@ int xw_journal_begin(struct xw_journal *journal, const char *operation, const js
 int xw_journal_step(struct xw_journal *journal, const char *name, const json_t *args,
                     struct xw_error *err);
 int xw_journal_done(struct xw_journal *journal, struct xw_error *err);
-
-/*
- * Points at which tests kill the program. The journal passes "OPERATION/before-NAME" just before
- * and "OPERATION/NAME" just after each record (NAME: begin, the step's name, done).
- * XENWRIGHT_KILL_AT=POINT[:N] sends SIGKILL to the process itself at the N-th passing (default: the first);
- * XENWRIGHT_KILL_LIST=FILE has every point passed appended to FILE, one a line.
- */
-void xw_kill_point(const char *operation, const char *prefix, const char *name);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Locks between processes: flock(2) on a small file that also tells who holds it.
+ * Locks between processes on a small file that also tells who holds it.
  *
- * The kernel gives the lock back when the holder dies. A child made by fork inherits it until it
- * execs (the descriptor is close-on-exec).
+ * They are open-file-description locks (fcntl(2), F_OFD_SETLK): two openings in one process are two
+ * holders, and asking who holds one takes nothing. The kernel gives the lock back when the holder dies.
+ * A child made by fork inherits it until it execs (the descriptor is close-on-exec).
  */
 #ifndef XW_BASE_LOCK_H
 #define XW_BASE_LOCK_H

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Members of JSON objects by type, with messages that name document and key. */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/json.h"
+
+static const char *type_name(json_type type)
+{
+    switch (type) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+        return "an integer";
+    case JSON_REAL:
+        return "a number with a fraction";
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return "true or false";
+    case JSON_NULL:
+        break;
+    }
+    return "null";
+}
+
+/* The two booleans are two types in jansson. */
+static bool is_type(const json_t *value, json_type type)
+{
+    return type == JSON_TRUE ? json_is_boolean(value) : json_typeof(value) == type;
+}
+
+/*
+ * The member, of the right type. NULL in *ret when it may be absent and is; an error when it is
+ * of another type or must be there.
+ */
+static int member(const json_t *object, const char *where, const char *key, json_type type,
+                  bool required, json_t **ret, struct xw_error *err)
+{
+    json_t *value = json_object_get(object, key);
+
+    if (!json_is_object(object))
+        return xw_error_set(err, EBADMSG, "%s: expected an object with '%s'", where, key);
+    if (!required && (!value || json_is_null(value))) {
+        *ret = NULL;
+        return 0;
+    }
+    if (!value)
+        return xw_error_set(err, EBADMSG, "%s: '%s' is missing", where, key);
+    if (!is_type(value, type))
+        return xw_error_set(err, EBADMSG, "%s: '%s': expected %s, found %s", where, key,
+                            type_name(type), type_name(json_typeof(value)));
+    *ret = value;
+    return 0;
+}
+
+static int range(json_t *value, const char *where, const char *key, int64_t min, int64_t max,
+                 int64_t *ret, struct xw_error *err)
+{
+    int64_t number = json_integer_value(value);
+
+    if (number < min || number > max)
+        return xw_error_set(err, EBADMSG,
+                            "%s: '%s': expected an integer from %" PRId64 " to %" PRId64
+                            ", found %" PRId64,
+                            where, key, min, max, number);
+    *ret = number;
+    return 0;
+}
+
+int xw_json_string(const json_t *object, const char *where, const char *key, const char **ret,
+                   struct xw_error *err)
+{
+    json_t *value;
+    int rc = member(object, where, key, JSON_STRING, true, &value, err);
+
+    if (rc == 0)
+        *ret = json_string_value(value);
+    return rc;
+}
+
+int xw_json_integer(const json_t *object, const char *where, const char *key, int64_t min,
+                    int64_t max, int64_t *ret, struct xw_error *err)
+{
+    json_t *value;
+    int rc = member(object, where, key, JSON_INTEGER, true, &value, err);
+
+    return rc < 0 ? rc : range(value, where, key, min, max, ret, err);
+}
+
+int xw_json_bool(const json_t *object, const char *where, const char *key, bool *ret,
+                 struct xw_error *err)
+{
+    json_t *value;
+    int rc = member(object, where, key, JSON_TRUE, true, &value, err);
+
+    if (rc == 0)
+        *ret = json_is_true(value);
+    return rc;
+}
+
+int xw_json_object(const json_t *object, const char *where, const char *key, json_t **ret,
+                   struct xw_error *err)
+{
+    return member(object, where, key, JSON_OBJECT, true, ret, err);
+}
+
+int xw_json_array(const json_t *object, const char *where, const char *key, json_t **ret,
+                  struct xw_error *err)
+{
+    return member(object, where, key, JSON_ARRAY, true, ret, err);
+}
+
+int xw_json_opt_string(const json_t *object, const char *where, const char *key,
+                       const char *fallback, const char **ret, struct xw_error *err)
+{
+    json_t *value;
+    int rc = member(object, where, key, JSON_STRING, false, &value, err);
+
+    if (rc == 0)
+        *ret = value ? json_string_value(value) : fallback;
+    return rc;
+}
+
+int xw_json_opt_integer(const json_t *object, const char *where, const char *key, int64_t min,
+                        int64_t max, int64_t fallback, int64_t *ret, struct xw_error *err)
+{
+    json_t *value;
+    int rc = member(object, where, key, JSON_INTEGER, false, &value, err);
+
+    if (rc == 0 && value)
+        return range(value, where, key, min, max, ret, err);
+    if (rc == 0)
+        *ret = fallback;
+    return rc;
+}
+
+int xw_json_opt_bool(const json_t *object, const char *where, const char *key, bool fallback,
+                     bool *ret, struct xw_error *err)
+{
+    json_t *value;
+    int rc = member(object, where, key, JSON_TRUE, false, &value, err);
+
+    if (rc == 0)
+        *ret = value ? json_is_true(value) : fallback;
+    return rc;
+}
+
+int xw_json_opt_object(const json_t *object, const char *where, const char *key, json_t **ret,
+                       struct xw_error *err)
+{
+    return member(object, where, key, JSON_OBJECT, false, ret, err);
+}
+
+int xw_json_opt_array(const json_t *object, const char *where, const char *key, json_t **ret,
+                      struct xw_error *err)
+{
+    return member(object, where, key, JSON_ARRAY, false, ret, err);
+}
