@@ -65,14 +65,20 @@ bool cli_flag(const struct cli_call *call, const char *name)
     return setting_of(call, name, 0) != NULL;
 }
 
+size_t cli_count(const struct cli_call *call, const char *name)
+{
+    size_t count = 0;
+
+    while (setting_of(call, name, count))
+        count++;
+    return count;
+}
+
 const char *cli_string(const struct cli_call *call, const char *name)
 {
-    const char *value = NULL;
-    const struct cli_setting *setting;
+    size_t count = cli_count(call, name);
 
-    for (size_t i = 0; (setting = setting_of(call, name, i)); i++)
-        value = setting->value;
-    return value;
+    return count ? setting_of(call, name, count - 1)->value : NULL;
 }
 
 const char *cli_strings(const struct cli_call *call, const char *name, size_t index)

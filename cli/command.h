@@ -158,6 +158,9 @@ extern const struct cli_group *const cli_groups[];
 /* Was the switch, or the option with a value, given? */
 bool cli_flag(const struct cli_call *call, const char *name);
 
+/* How often a CLI_REPEAT option was given. */
+size_t cli_count(const struct cli_call *call, const char *name);
+
 /* The (last) value given, or NULL. */
 const char *cli_string(const struct cli_call *call, const char *name);
 

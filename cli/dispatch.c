@@ -96,11 +96,10 @@ static void print_message(void *opaque, enum xw_log_level level, const char *mes
 
 static void set_verbosity(const struct cli_call *call)
 {
-    enum xw_log_level most = XW_LOG_WARNING;
+    static const enum xw_log_level levels[] = {XW_LOG_WARNING, XW_LOG_NOTE, XW_LOG_DEBUG};
+    size_t count = cli_count(call, "verbose");
 
-    if (cli_strings(call, "verbose", 0))
-        most = cli_strings(call, "verbose", 1) ? XW_LOG_DEBUG : XW_LOG_NOTE;
-    xw_log_set_sink(print_message, NULL, most);
+    xw_log_set_sink(print_message, NULL, levels[count < 2 ? count : 2]);
 }
 
 /* The options before the next word, which is returned in *ret_word (NULL: there is none). */

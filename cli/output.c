@@ -11,9 +11,19 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* stdio keeps only that writing failed, not why; this is the first cause that is known. */
+static volatile sig_atomic_t write_error;
+
 static void pipe_broken(int signal_number)
 {
     (void)signal_number;
+    write_error = EPIPE;
+}
+
+void cli_write(const char *text, size_t length)
+{
+    if (fwrite(text, 1, length, stdout) != length && !write_error)
+        write_error = errno;
 }
 
 void cli_streams_prepare(void)
@@ -45,16 +55,13 @@ static void die_of_pipe(void)
 
 int cli_streams_finish(struct xw_error *err)
 {
-    bool failed_before = ferror(stdout);
-    int error = fflush(stdout) == 0 ? 0 : errno;
+    int error = ferror(stdout) ? (write_error ? write_error : EIO) : 0;
 
+    if (fflush(stdout) == EOF && !error)
+        error = errno;
     if (error == EPIPE)
         die_of_pipe();
-    if (error)
-        return xw_error_set(err, error, "standard output: %s", strerror(error));
-    if (failed_before)
-        return xw_error_set(err, EIO, "standard output: some of it could not be written");
-    return 0;
+    return error ? xw_error_set(err, error, "standard output: %s", strerror(error)) : 0;
 }
 
 void cli_complain(const char *format, ...)

@@ -15,6 +15,9 @@
  */
 void cli_streams_prepare(void);
 
+/* Writes to stdout, and keeps what went wrong for cli_streams_finish(). */
+void cli_write(const char *text, size_t length);
+
 /*
  * Call last. Flushes stdout; a negative errno with *err filled where something could not be
  * written. Where the reader of a pipe went away, dies of SIGPIPE as others do, so that pipelines

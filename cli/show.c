@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How a command shows things to programs. */
-#include <stdio.h>
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
@@ -26,6 +25,6 @@ int cli_show_json(struct cli_call *call, json_t *json, struct xw_error *err)
         return xw_error_set(err, ENOMEM, "output: not enough memory");
     rc = xw_json_print(owned, &text, err);
     if (rc == 0)
-        fwrite(text.data, 1, text.length, stdout);
+        cli_write(text.data, text.length);
     return rc;
 }

@@ -2,7 +2,6 @@
 /* How a command shows things to people: tables and progress. */
 #include <errno.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,7 +31,7 @@ int cli_show_rows(struct cli_call *call, const struct xw_column *columns, size_t
         return cli_show_json(call, json_incref(owned), err);
     rc = xw_table_print(columns, column_count, owned, &style, &text, err);
     if (rc == 0)
-        fwrite(text.data, 1, text.length, stdout);
+        cli_write(text.data, text.length);
     return rc;
 }
 
