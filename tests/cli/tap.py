@@ -9,6 +9,7 @@ count = 0
 def result(ok, name, detail=""):
     global count
     count += 1
+    name = name.encode("unicode_escape").decode()  # a name is one line, whatever was tried
     print(f"{'ok' if ok else 'not ok'} {count} - {name}")
     if not ok:
         for line in str(detail).splitlines():
