@@ -44,7 +44,7 @@ static void list_widgets(const struct cli_call *call, struct cli_candidates *out
 
     cli_candidate(out, "red", "the red one");
     cli_candidate(out, "round", NULL);
-    cli_candidate(out, "blue:1", NULL);
+    cli_candidate(out, "blue:1", "with a colon");
     cli_candidate(out, "blue:2", NULL);
     cli_candidate(out, "two\tcolumns", "never shown: it would look like a word and its help");
     if (first)
