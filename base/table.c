@@ -128,14 +128,15 @@ static int add_row(struct libscols_table *table, const struct xw_column *columns
     return rc;
 }
 
+/* A header that is not shown must not widen its column either. */
 static int add_columns(struct libscols_table *table, const struct xw_column *columns,
-                       size_t count, struct xw_error *err)
+                       size_t count, bool head, struct xw_error *err)
 {
     for (size_t i = 0; i < count; i++) {
         int flags = (columns[i].kind == XW_COLUMN_TEXT ? 0 : SCOLS_FL_RIGHT) |
                     (columns[i].cut ? SCOLS_FL_TRUNC : 0);
 
-        if (!scols_table_new_column(table, columns[i].header, 0, flags))
+        if (!scols_table_new_column(table, head ? columns[i].header : "", 0, flags))
             return xw_error_set(err, ENOMEM, "out of memory");
     }
     return 0;
@@ -173,24 +174,40 @@ static int append_lines(const char *text, bool bold_first, struct xw_buffer *out
     return rc;
 }
 
+/* libsmartcols prints nothing at all for a table without rows. */
+static int append_head(const struct xw_column *columns, size_t count, bool bold,
+                       struct xw_buffer *out, struct xw_error *err)
+{
+    xw_auto_buffer struct xw_buffer head = XW_BUFFER_INIT(CELL_LIMIT);
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = xw_buffer_printf(&head, err, "%s%s", i > 0 ? "  " : "", columns[i].header);
+    return rc < 0 ? rc : append_lines(xw_buffer_text(&head), bold, out, err);
+}
+
 int xw_table_print(const struct xw_column *columns, size_t column_count, const json_t *rows,
                    const struct xw_table_style *style, struct xw_buffer *out,
                    struct xw_error *err)
 {
-    struct libscols_table *table = scols_new_table();
+    bool head = !style || !style->no_head, bold = style && style->bold_head && head;
+    struct libscols_table *table;
     char *text = NULL;
     int rc;
 
+    if (json_array_size(rows) == 0)
+        return head ? append_head(columns, column_count, bold, out, err) : 0;
+    table = scols_new_table();
     if (!table)
         return xw_error_set(err, ENOMEM, "out of memory");
     set_style(table, style);
-    rc = add_columns(table, columns, column_count, err);
+    rc = add_columns(table, columns, column_count, head, err);
     for (size_t i = 0; rc == 0 && i < json_array_size(rows); i++)
         rc = add_row(table, columns, column_count, json_array_get(rows, i), err);
     if (rc == 0 && scols_print_table_to_string(table, &text) < 0)
         rc = xw_error_set(err, ENOMEM, "out of memory");
     if (rc == 0 && text)
-        rc = append_lines(text, style && style->bold_head && !style->no_head, out, err);
+        rc = append_lines(text, bold, out, err);
     free(text);
     scols_unref_table(table);
     return rc;

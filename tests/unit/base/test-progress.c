@@ -82,10 +82,10 @@ static void json_lines_for_programs(void **state)
     close(ends[1]);
 }
 
-/* A terminal of 60 columns; raw, so that what is read is what was written. */
+/* A terminal of 50 columns; raw, so that what is read is what was written. */
 static int open_terminal(int *ret_screen)
 {
-    struct winsize size = {.ws_row = 25, .ws_col = 60};
+    struct winsize size = {.ws_row = 25, .ws_col = 50};
     struct termios raw;
     int terminal;
 
@@ -118,7 +118,7 @@ static void bar_after_two_seconds(void **state)
     now_ms += 1;
     xw_progress_step(progress, "installing packages", 37);
     assert_string_equal(heard(screen),
-                        "\r\033[Kcopy: installing pack... [########----------------]  37%");
+                        "\r\033[Kcopy: installi... [########----------------]  37%");
     xw_progress_hide(progress);
     assert_string_equal(heard(screen), "\r\033[K");
     xw_progress_end(progress);
