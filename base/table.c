@@ -145,6 +145,7 @@ static int add_columns(struct libscols_table *table, const struct xw_column *col
 static void set_style(struct libscols_table *table, const struct xw_table_style *style)
 {
     scols_table_set_column_separator(table, "  ");
+    scols_table_enable_noencoding(table, 1); /* xw_text_printable has done it */
     scols_table_enable_noheadings(table, style && style->no_head);
     if (style && style->width > 0) {
         scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
