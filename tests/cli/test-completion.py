@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What `xenwright __complete` offers, and what bash and zsh make of it when Tab is pressed.
+"""What `xenwright __complete` offers, and what bash, zsh and fish make of it.
 
 usage: test-completion.py FAKE COMPLETION_DIRECTORY
 """
@@ -188,19 +188,25 @@ LINES = [
 ]
 
 
+def prepare(directory):
+    """A home with the program in it, and a folder to stand in."""
+    (directory / "xenwright").symlink_to(fake)
+    work = directory / "work"
+    work.mkdir()
+    for file in ("file one", "file*two", "other"):
+        (work / file).touch()
+    (work / "folder").mkdir()
+    return work
+
+
 def drive(name, argv, setup, column):
-    if not shutil.which(argv[0]):
+    if not shutil.which(name):
         tap.skip(f"completion in {name}", f"{name} is not installed")
         return
     with tempfile.TemporaryDirectory() as temporary:
         directory = pathlib.Path(temporary)
-        work = directory / "work"
-        work.mkdir()
-        (directory / "xenwright").symlink_to(fake)
+        work = prepare(directory)
         shell = Shell(argv, f"{setup}\ncd {work}\n", directory)
-        for file in ("file one", "file*two", "other"):
-            (work / file).touch()
-        (work / "folder").mkdir()
         try:
             for line in LINES:
                 expected = line[column] if line[column] is not None else line[1]
@@ -212,6 +218,24 @@ def drive(name, argv, setup, column):
             shell.close()
 
 
+def drive_fish():
+    if not shutil.which("fish"):
+        tap.skip("completion in fish", "fish is not installed")
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = pathlib.Path(temporary)
+        work = prepare(directory)
+        for line in LINES:
+            expected = line[2] if line[2] is not None else line[1]
+            done = tap.run(["fish", "--no-config", "-c",
+                            "source $argv[1]; complete --do-complete $argv[2]",
+                            scripts / "xenwright.fish", line[0]], cwd=work,
+                           env={"PATH": f"{directory}:{os.environ['PATH']}", "HOME": str(directory)})
+            found = [f.split("\t")[0].rstrip("/") for f in done.stdout.splitlines()]
+            tap.equal(sorted(found), sorted(expected), f"fish: {line[0]!r} completed")
+
+
 drive("bash", ["bash", "--norc", "--noprofile", "-i"], BASH, 1)
 drive("zsh", ["zsh", "-f", "-i"], ZSH, 2)
+drive_fish()
 tap.end()
