@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "lab/bytes.h"
 #include "lab/transport.h"
 #include "lab/wire.h"
 
@@ -23,26 +24,6 @@
 
 #define agent_container_of(member_pointer, type, member)                                           \
     ((type *)(void *)((char *)(member_pointer) - offsetof(type, member)))
-
-/* ---- bytes.c: a queue of bytes of a fixed size ---- */
-
-struct agent_bytes {
-    unsigned char *data;
-    size_t size, head, tail;
-};
-
-/* Allocates room for size bytes.  Returns 0 or -ENOMEM. */
-int agent_bytes_alloc(struct agent_bytes *bytes, size_t size);
-void agent_bytes_free(struct agent_bytes *bytes);
-void agent_bytes_clear(struct agent_bytes *bytes);
-size_t agent_bytes_used(const struct agent_bytes *bytes);
-/* How many bytes agent_bytes_end() has room for; moves the content to the front if that helps. */
-size_t agent_bytes_room(struct agent_bytes *bytes);
-unsigned char *agent_bytes_start(const struct agent_bytes *bytes);
-unsigned char *agent_bytes_end(const struct agent_bytes *bytes);
-/* Both: count is at most what is used, or the room. */
-void agent_bytes_consume(struct agent_bytes *bytes, size_t count);
-void agent_bytes_produced(struct agent_bytes *bytes, size_t count);
 
 /* ---- loop.c: descriptors that are waited for ---- */
 
@@ -85,7 +66,7 @@ struct agent_program {
     struct agent_source deadline;              /* a timerfd, when the program was told to end */
     struct agent_loop_work ending;             /* takes over from the stream's work then */
     bool killed;
-    struct agent_bytes pending;                /* input not taken by the program yet */
+    struct lab_bytes pending;                /* input not taken by the program yet */
     bool input_ended;
     bool dead;
     unsigned char last_input;
@@ -137,7 +118,7 @@ struct agent_stream {
     struct lab_transport *transport; /* NULL: not in use */
     struct agent_source link;
     struct agent_loop_work work;
-    struct agent_bytes in, out;
+    struct lab_bytes in, out;
     bool greeted;
     struct agent_program *program;
     /* Called when the client has gone (error 0) or the transport failed (a negative errno).  Closes

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* xenwright-agent: its command line. */
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ static int usage(int status)
 int main(int argc, char **argv)
 {
     const struct agent_listener *const *listener = agent_listeners;
+    sigset_t none;
 
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return usage(0);
@@ -51,7 +53,10 @@ int main(int argc, char **argv)
         listener++;
     if (!*listener)
         return usage(2);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_IGN);
+    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); /* programs get nothing that the agent inherited */
     int result = fill_standard_streams() < 0 ? -1 : agent_loop_init();
     if (result == 0)
         result = (*listener)->start(argv[2]);

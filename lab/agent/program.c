@@ -53,7 +53,7 @@ static void release(struct agent_program *program)
     close_streams(program);
     agent_source_close(&program->exited);
     agent_source_close(&program->deadline);
-    agent_bytes_free(&program->pending);
+    lab_bytes_free(&program->pending);
     free(program);
 }
 
@@ -202,7 +202,7 @@ static int launch(struct agent_program *program, const struct agent_request *req
     struct agent_stdio stdio = {.directory = directory};
     int pipes[6] = {-1, -1, -1, -1, -1, -1};
     char terminal[32];
-    int result = agent_bytes_alloc(&program->pending, LAB_STDIN_WINDOW);
+    int result = lab_bytes_alloc(&program->pending, LAB_STDIN_WINDOW);
 
     if (result == 0 && program->tty) {
         result = open_terminal(program, request, terminal);
@@ -316,7 +316,7 @@ static bool collect(struct agent_program *program, struct agent_source *source,
                     enum lab_frame_type type, size_t *limit)
 {
     struct agent_stream *stream = program->stream;
-    size_t room = agent_bytes_room(&stream->out);
+    size_t room = lab_bytes_room(&stream->out);
 
     if (source->fd < 0 || !source->readable || (limit && *limit == 0) ||
         room < LAB_FRAME_HEADER + OUTPUT_LEAST + AGENT_STREAM_RESERVE)
@@ -327,12 +327,12 @@ static bool collect(struct agent_program *program, struct agent_source *source,
     if (limit && room > *limit)
         room = *limit;
 
-    unsigned char *frame = agent_bytes_end(&stream->out);
+    unsigned char *frame = lab_bytes_end(&stream->out);
     ssize_t got = read(source->fd, frame + LAB_FRAME_HEADER, room);
 
     if (got > 0) {
         lab_put_header(frame, type, (uint32_t)got);
-        agent_bytes_produced(&stream->out, LAB_FRAME_HEADER + (size_t)got);
+        lab_bytes_produced(&stream->out, LAB_FRAME_HEADER + (size_t)got);
         if (limit)
             *limit -= (size_t)got;
         return true;
@@ -376,15 +376,15 @@ static void end_input(struct agent_program *program)
     }
     int times = program->last_input && program->last_input != '\n' ? 2 : 1;
     for (; times > 0; times--) {
-        memcpy(agent_bytes_end(&program->pending), &ctrl_d, 1);
-        agent_bytes_produced(&program->pending, 1);
+        memcpy(lab_bytes_end(&program->pending), &ctrl_d, 1);
+        lab_bytes_produced(&program->pending, 1);
     }
 }
 
 static bool feed(struct agent_program *program)
 {
     struct agent_source *source = input_of(program);
-    size_t used = agent_bytes_used(&program->pending);
+    size_t used = lab_bytes_used(&program->pending);
 
     if (used == 0 && program->input_ended) {
         program->input_ended = false;
@@ -396,7 +396,7 @@ static bool feed(struct agent_program *program)
         return false;
     ssize_t sent = -1;
     if (source->fd >= 0) {
-        sent = write(source->fd, agent_bytes_start(&program->pending), used);
+        sent = write(source->fd, lab_bytes_start(&program->pending), used);
         if (sent < 0 && (errno == EAGAIN || errno == EINTR)) {
             source->writable = false;
             return false;
@@ -406,8 +406,8 @@ static bool feed(struct agent_program *program)
     }
     /* Nobody reads it any more: let the client go on, as if it had written to /dev/null. */
     size_t taken = sent < 0 ? used : (size_t)sent;
-    program->last_input = agent_bytes_start(&program->pending)[taken - 1];
-    agent_bytes_consume(&program->pending, taken);
+    program->last_input = lab_bytes_start(&program->pending)[taken - 1];
+    lab_bytes_consume(&program->pending, taken);
     give_credit(program, taken);
     return true;
 }
@@ -444,10 +444,10 @@ int agent_program_input(struct agent_program *program, const unsigned char *byte
         program->input_ended = true;
         return 0;
     }
-    if (size > agent_bytes_room(&program->pending))
+    if (size > lab_bytes_room(&program->pending))
         return -EPROTO;
-    memcpy(agent_bytes_end(&program->pending), bytes, size);
-    agent_bytes_produced(&program->pending, size);
+    memcpy(lab_bytes_end(&program->pending), bytes, size);
+    lab_bytes_produced(&program->pending, size);
     return 0;
 }
 

@@ -15,18 +15,18 @@
 
 bool agent_stream_has_room(struct agent_stream *stream, size_t payload)
 {
-    return agent_bytes_room(&stream->out) >= LAB_FRAME_HEADER + payload;
+    return lab_bytes_room(&stream->out) >= LAB_FRAME_HEADER + payload;
 }
 
 void agent_stream_put(struct agent_stream *stream, enum lab_frame_type type, const void *payload,
                       size_t size)
 {
-    unsigned char *frame = agent_bytes_end(&stream->out);
+    unsigned char *frame = lab_bytes_end(&stream->out);
 
     lab_put_header(frame, type, (uint32_t)size);
     if (size > 0)
         memcpy(frame + LAB_FRAME_HEADER, payload, size);
-    agent_bytes_produced(&stream->out, LAB_FRAME_HEADER + size);
+    lab_bytes_produced(&stream->out, LAB_FRAME_HEADER + size);
 }
 
 void agent_stream_failed(struct agent_stream *stream, int error, const char *format, ...)
@@ -52,7 +52,7 @@ void agent_stream_reset(struct agent_stream *stream)
         agent_program_orphan(stream->program);
     stream->program = NULL;
     stream->greeted = false;
-    agent_bytes_clear(&stream->out);
+    lab_bytes_clear(&stream->out);
 }
 
 static void greet(struct agent_stream *stream, const unsigned char *payload)
@@ -134,18 +134,18 @@ static int handle(struct agent_stream *stream, enum lab_frame_type type,
 }
 
 /* Skips to what may be a HELLO.  Returns whether there is a whole one at the start. */
-static bool seek_hello(struct agent_bytes *in)
+static bool seek_hello(struct lab_bytes *in)
 {
     static const unsigned char header[LAB_FRAME_HEADER] = {LAB_FRAME_HELLO, 0, 0, 0,
                                                            LAB_HELLO_SIZE};
 
-    while (agent_bytes_used(in) > 0) {
-        size_t used = agent_bytes_used(in);
+    while (lab_bytes_used(in) > 0) {
+        size_t used = lab_bytes_used(in);
         size_t known = used < sizeof(header) ? used : sizeof(header);
 
-        if (memcmp(agent_bytes_start(in), header, known) == 0)
+        if (memcmp(lab_bytes_start(in), header, known) == 0)
             return used >= LAB_FRAME_HEADER + LAB_HELLO_SIZE;
-        agent_bytes_consume(in, 1);
+        lab_bytes_consume(in, 1);
     }
     return false;
 }
@@ -153,31 +153,31 @@ static bool seek_hello(struct agent_bytes *in)
 /* Handles the frame at the start of the input.  Returns false when that has to wait. */
 static bool take_frame(struct agent_stream *stream)
 {
-    struct agent_bytes *in = &stream->in;
+    struct lab_bytes *in = &stream->in;
 
     if (!stream->greeted && !seek_hello(in))
         return false;
-    while (agent_bytes_used(in) > 0 && *agent_bytes_start(in) == LAB_FRAME_PAD)
-        agent_bytes_consume(in, 1);
-    if (agent_bytes_used(in) < LAB_FRAME_HEADER)
+    while (lab_bytes_used(in) > 0 && *lab_bytes_start(in) == LAB_FRAME_PAD)
+        lab_bytes_consume(in, 1);
+    if (lab_bytes_used(in) < LAB_FRAME_HEADER)
         return false;
 
-    const unsigned char *frame = agent_bytes_start(in);
+    const unsigned char *frame = lab_bytes_start(in);
     size_t size = lab_get32(frame + 4);
     int result = -EPROTO;
 
     if (lab_header_sane(frame)) {
-        if (agent_bytes_used(in) < LAB_FRAME_HEADER + size)
+        if (lab_bytes_used(in) < LAB_FRAME_HEADER + size)
             return false;
         result = handle(stream, frame[0], frame + LAB_FRAME_HEADER, size);
     }
     if (result == -EAGAIN)
         return false;
     if (result == 0) {
-        agent_bytes_consume(in, LAB_FRAME_HEADER + size);
+        lab_bytes_consume(in, LAB_FRAME_HEADER + size);
     } else { /* not understood: only a HELLO helps now, and it may begin with the next byte */
         agent_stream_reset(stream);
-        agent_bytes_consume(in, 1);
+        lab_bytes_consume(in, 1);
     }
     return true;
 }
@@ -185,21 +185,21 @@ static bool take_frame(struct agent_stream *stream)
 static void hang_up(struct agent_stream *stream, int error)
 {
     agent_stream_reset(stream);
-    agent_bytes_clear(&stream->in);
+    lab_bytes_clear(&stream->in);
     stream->lost(stream, error);
 }
 
 /* Reads what has come.  Returns whether there was something. */
 static bool receive(struct agent_stream *stream)
 {
-    size_t room = agent_bytes_room(&stream->in);
+    size_t room = lab_bytes_room(&stream->in);
 
     if (!stream->link.readable || room == 0)
         return false;
-    ssize_t got = stream->transport->ops->read(stream->transport, agent_bytes_end(&stream->in),
+    ssize_t got = stream->transport->ops->read(stream->transport, lab_bytes_end(&stream->in),
                                                room);
     if (got > 0) {
-        agent_bytes_produced(&stream->in, (size_t)got);
+        lab_bytes_produced(&stream->in, (size_t)got);
         return true;
     }
     stream->link.readable = false;
@@ -210,14 +210,14 @@ static bool receive(struct agent_stream *stream)
 
 static bool transmit(struct agent_stream *stream)
 {
-    size_t used = agent_bytes_used(&stream->out);
+    size_t used = lab_bytes_used(&stream->out);
 
     if (!stream->link.writable || used == 0)
         return false;
     ssize_t sent = stream->transport->ops->write(stream->transport,
-                                                 agent_bytes_start(&stream->out), used);
+                                                 lab_bytes_start(&stream->out), used);
     if (sent > 0) {
-        agent_bytes_consume(&stream->out, (size_t)sent);
+        lab_bytes_consume(&stream->out, (size_t)sent);
         return true;
     }
     /* A peer that has gone is noticed by reading. */
@@ -259,12 +259,12 @@ static void link_ready(struct agent_source *source)
 int agent_stream_open(struct agent_stream *stream, struct lab_transport *transport,
                       void (*lost)(struct agent_stream *stream, int error))
 {
-    int result = agent_bytes_alloc(&stream->in, IN_SIZE);
+    int result = lab_bytes_alloc(&stream->in, IN_SIZE);
 
     stream->link.fd = -1;
     stream->transport = transport;
     if (result == 0)
-        result = agent_bytes_alloc(&stream->out, OUT_SIZE);
+        result = lab_bytes_alloc(&stream->out, OUT_SIZE);
     if (result == 0)
         result = agent_source_open(&stream->link, transport->fd, link_ready);
     if (result < 0) {
@@ -283,6 +283,6 @@ void agent_stream_close(struct agent_stream *stream)
     agent_source_forget(&stream->link);
     stream->transport->ops->close(stream->transport);
     stream->transport = NULL;
-    agent_bytes_free(&stream->in);
-    agent_bytes_free(&stream->out);
+    lab_bytes_free(&stream->in);
+    lab_bytes_free(&stream->out);
 }

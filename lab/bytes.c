@@ -4,37 +4,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent.h"
+#include "lab/bytes.h"
 
-int agent_bytes_alloc(struct agent_bytes *bytes, size_t size)
+int lab_bytes_alloc(struct lab_bytes *bytes, size_t size)
 {
     unsigned char *data = malloc(size);
 
     if (!data)
         return -ENOMEM;
-    *bytes = (struct agent_bytes){.data = data, .size = size};
+    *bytes = (struct lab_bytes){.data = data, .size = size};
     return 0;
 }
 
-void agent_bytes_free(struct agent_bytes *bytes)
+void lab_bytes_free(struct lab_bytes *bytes)
 {
     free(bytes->data);
-    *bytes = (struct agent_bytes){0};
+    *bytes = (struct lab_bytes){0};
 }
 
-void agent_bytes_clear(struct agent_bytes *bytes)
+void lab_bytes_clear(struct lab_bytes *bytes)
 {
     bytes->head = bytes->tail = 0;
 }
 
-size_t agent_bytes_used(const struct agent_bytes *bytes)
+size_t lab_bytes_used(const struct lab_bytes *bytes)
 {
     return bytes->tail - bytes->head;
 }
 
-size_t agent_bytes_room(struct agent_bytes *bytes)
+size_t lab_bytes_room(struct lab_bytes *bytes)
 {
-    size_t used = agent_bytes_used(bytes);
+    size_t used = lab_bytes_used(bytes);
 
     /* Moving is worth it only when little is moved, or when little room is left at the end. */
     if (bytes->head > 0 &&
@@ -46,24 +46,24 @@ size_t agent_bytes_room(struct agent_bytes *bytes)
     return bytes->size - bytes->tail;
 }
 
-unsigned char *agent_bytes_start(const struct agent_bytes *bytes)
+unsigned char *lab_bytes_start(const struct lab_bytes *bytes)
 {
     return bytes->data + bytes->head;
 }
 
-unsigned char *agent_bytes_end(const struct agent_bytes *bytes)
+unsigned char *lab_bytes_end(const struct lab_bytes *bytes)
 {
     return bytes->data + bytes->tail;
 }
 
-void agent_bytes_consume(struct agent_bytes *bytes, size_t count)
+void lab_bytes_consume(struct lab_bytes *bytes, size_t count)
 {
     bytes->head += count;
     if (bytes->head == bytes->tail)
         bytes->head = bytes->tail = 0;
 }
 
-void agent_bytes_produced(struct agent_bytes *bytes, size_t count)
+void lab_bytes_produced(struct lab_bytes *bytes, size_t count)
 {
     bytes->tail += count;
 }
