@@ -18,8 +18,8 @@ import tap
 
 fake, scripts = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
 
-OWN = ["--all", "--brief", "--count", "--size", "--memory", "--tag", "--kind", "--release", "--into",
-       "--json"]
+OWN = ["--all", "--brief", "--count", "--size", "--memory", "--tag", "--kind", "--release",
+       "--into", "--json"]
 COMMON = ["--color", "--verbose", "--help"]
 VERBS = ["show", "list", "fail", "exec", "yes"]
 
@@ -128,8 +128,8 @@ class Shell:
                        "TERM": "dumb", "SCRIPTS": str(scripts), "ANSWER": str(self.answer),
                        "LC_ALL": "C.UTF-8"}
         self.master, slave = pty.openpty()
-        self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, cwd=directory,
-                                        env=environment, start_new_session=True)
+        self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave,
+                                        cwd=directory, env=environment, start_new_session=True)
         os.close(slave)
         self.echo = b""
         threading.Thread(target=self.drain, daemon=True).start()
@@ -174,7 +174,8 @@ LINES = [
     ("xenwright widget s", ["show"], None),
     ("xenwright widget  show   r", ["red", "round"], None),
     ("xenwright widget show --kind ", ["pv", "pvh", "hvm"], None),
-    ("xenwright widget show --kind=", ["pv", "pvh", "hvm"], ["--kind=pv", "--kind=pvh", "--kind=hvm"]),
+    ("xenwright widget show --kind=", ["pv", "pvh", "hvm"],
+     ["--kind=pv", "--kind=pvh", "--kind=hvm"]),
     ("xenwright widget show --kind=pv", ["pv", "pvh"], ["--kind=pv", "--kind=pvh"]),
     ("xenwright widget show --co", ["--count", "--color"], None),
     ("xenwright widget show red fi", ["file one", "file*two"], None),
@@ -230,7 +231,8 @@ def drive_fish():
             done = tap.run(["fish", "--no-config", "-c",
                             "source $argv[1]; complete --do-complete $argv[2]",
                             scripts / "xenwright.fish", line[0]], cwd=work,
-                           env={"PATH": f"{directory}:{os.environ['PATH']}", "HOME": str(directory)})
+                           env={"PATH": f"{directory}:{os.environ['PATH']}",
+                                "HOME": str(directory)})
             found = [f.split("\t")[0].rstrip("/") for f in done.stdout.splitlines()]
             tap.equal(sorted(found), sorted(expected), f"fish: {line[0]!r} completed")
 

@@ -162,12 +162,13 @@ def check_completion(tables):
         tap.equal(offered(name, ""), [v["verb"] for v in noun["verbs"]],
                   f"completion: verbs of {name}")
         for verb in noun["verbs"]:
-            tap.equal(offered(name, verb["verb"], "--"), [f"--{o['name']}" for o in verb["options"]],
-                      f"completion: options of {name} {verb['verb']}")
+            command = [name, verb["verb"]]
+            tap.equal(offered(*command, "--"), [f"--{o['name']}" for o in verb["options"]],
+                      f"completion: options of {' '.join(command)}")
             for option in verb["options"]:
                 if option["values"]:
-                    tap.equal(offered(name, verb["verb"], f"--{option['name']}", ""),
-                              option["values"], f"completion: {name} {verb['verb']} {spell(option)}")
+                    tap.equal(offered(*command, f"--{option['name']}", ""), option["values"],
+                              f"completion: {' '.join(command)} {spell(option)}")
 
 
 # --- Manual pages -----------------------------------------------------------------------------
