@@ -54,7 +54,8 @@ void xw_buffer_commit(struct xw_buffer *buffer, size_t size);
 /*
  * One read() of at most `most` bytes to the end of the buffer (retried on EINTR). Returns the
  * number of bytes, 0 at the end of the file, or a negative errno value: -EAGAIN where a
- * non-blocking descriptor has nothing (err is not filled for that), -EFBIG where the buffer is full.
+ * non-blocking descriptor has nothing (err is not filled for that), -EFBIG where the buffer is
+ * full.
  */
 ssize_t xw_buffer_read(struct xw_buffer *buffer, int fd, size_t most, struct xw_error *err);
 

@@ -142,7 +142,9 @@ int xw_journal_read(const char *text, size_t length, const char *where,
             break;
         rc = read_line(line, size, state, &why);
         if (rc < 0) {
-            /* The blocks of an append may reach the disk in any order: zeros where one is lacking. */
+            /*
+             * The blocks of an append may reach the disk in any order: zeros where one is lacking.
+             */
             if (newline + 1 == text + length && memchr(line, '\0', size))
                 break;
             return xw_error_set(err, rc == -ENOMEM ? ENOMEM : EBADMSG,

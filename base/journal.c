@@ -164,8 +164,8 @@ static void pass_point(const char *operation, const char *prefix, const char *na
 }
 
 /*
- * Write a record and take it in. Takes the reference to `record` (which may be NULL: memory ran out).
- * The operation's name is the caller's copy, since "done" forgets it.
+ * Write a record and take it in. Takes the reference to `record` (which may be NULL: memory ran
+ * out). The operation's name is the caller's copy, since "done" forgets it.
  */
 static int add(struct xw_journal *journal, json_t *record, const char *operation,
                const char *name, struct xw_error *err)
@@ -206,7 +206,8 @@ int xw_journal_begin(struct xw_journal *journal, const char *operation, const js
     int rc;
 
     if (journal->state.operation)
-        return xw_error_set(err, EBUSY, "journal '%s': '%s' is not finished; undo or complete it first",
+        return xw_error_set(err, EBUSY,
+                            "journal '%s': '%s' is not finished; undo or complete it first",
                             journal->path, journal->state.operation);
     rc = start_over(journal, err);
     if (rc < 0)

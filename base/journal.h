@@ -19,8 +19,8 @@
  * each record (NAME: begin, the step's name, done); see base/killpoint.h.
  *
  * The file (format 1) is text. Line 1: "xenwright-journal 1". Every other line: 16 hex digits, a
- * blank, one JSON object. The digits are XXH3-64 of the object's bytes, seeded with the value of the line
- * before (line 2: with 0), so that a changed, lost or moved line shows. The objects are
+ * blank, one JSON object. The digits are XXH3-64 of the object's bytes, seeded with the value of
+ * the line before (line 2: with 0), so that a changed, lost or moved line shows. The objects are
  * {"begin": NAME, "args": {…}}, {"step": NAME, "args": {…}} and {"done": true}.
  */
 #ifndef XW_BASE_JOURNAL_H
@@ -60,9 +60,9 @@ struct xw_journal_record xw_journal_at(const struct xw_journal *journal, size_t 
 const json_t *xw_journal_find(const struct xw_journal *journal, const char *name);
 
 /*
- * args: an object that stays the caller's, or NULL for an empty one. begin: -EBUSY while an operation
- * is pending. step and done: -EINVAL while none is. When writing fails (-ENOSPC …) the journal stays
- * as it was and can be used again.
+ * args: an object that stays the caller's, or NULL for an empty one. begin: -EBUSY while an
+ * operation is pending. step and done: -EINVAL while none is. When writing fails (-ENOSPC …) the
+ * journal stays as it was and can be used again.
  */
 int xw_journal_begin(struct xw_journal *journal, const char *operation, const json_t *args,
                      struct xw_error *err);

@@ -42,6 +42,7 @@ int xw_json_parse(const char *text, size_t length, const char *where,
     unsigned depth = limits && limits->depth ? limits->depth : DEFAULT_DEPTH;
     json_error_t why;
     json_t *value;
+    int code;
 
     if (length > size)
         return xw_error_set(err, EFBIG, "%s: %zu bytes of JSON; at most %zu are expected", where,
@@ -49,10 +50,11 @@ int xw_json_parse(const char *text, size_t length, const char *where,
     if (is_too_deep(text, length, depth))
         return xw_error_set(err, E2BIG, "%s: JSON nested more than %u levels deep", where, depth);
     value = json_loadb(text, length, JSON_REJECT_DUPLICATES, &why);
-    if (!value)
-        return xw_error_set(err, json_error_code(&why) == json_error_out_of_memory ? ENOMEM : EBADMSG,
-                            "%s: not valid JSON at line %d, column %d: %s", where, why.line,
-                            why.column, why.text);
+    if (!value) {
+        code = json_error_code(&why) == json_error_out_of_memory ? ENOMEM : EBADMSG;
+        return xw_error_set(err, code, "%s: not valid JSON at line %d, column %d: %s", where,
+                            why.line, why.column, why.text);
+    }
     *ret = value;
     return 0;
 }

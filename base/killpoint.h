@@ -2,8 +2,8 @@
 /*
  * Named points at which tests kill the program, to prove that a kill there loses nothing.
  *
- * XENWRIGHT_KILL_AT=POINT[:N] has the process send itself SIGKILL at the N-th passing of the point (the
- * first where N is not given). XENWRIGHT_KILL_LIST=FILE has the name of every point that is
+ * XENWRIGHT_KILL_AT=POINT[:N] has the process send itself SIGKILL at the N-th passing of the point
+ * (the first where N is not given). XENWRIGHT_KILL_LIST=FILE has the name of every point that is
  * passed appended to FILE, one a line, so that a test can walk them all. Neither set: no effect.
  */
 #ifndef XW_BASE_KILLPOINT_H

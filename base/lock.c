@@ -54,8 +54,8 @@ static int report_busy(int fd, const char *path, struct xw_error *err)
 }
 
 /*
- * A watch that tells when somebody closes the file, as a holder does on giving the lock back. -1 where
- * the system has none left: then the pauses below do all the work.
+ * A watch that tells when somebody closes the file, as a holder does on giving the lock back. -1
+ * where the system has none left: then the pauses below do all the work.
  */
 static int watch(int fd)
 {
@@ -100,8 +100,8 @@ static int wait_for_lock(int fd, enum xw_lock_kind kind, const char *path, int64
         if (watcher < 0)
             watcher = watch(fd);
         /*
-         * When a holder is killed the close is told a moment before the lock is gone: so short pauses
-         * follow each close.
+         * When a holder is killed the close is told a moment before the lock is gone: so short
+         * pauses follow each close.
          */
         if (wait_for_close(watcher, left > 0 && left < pause ? left : pause))
             pause = 1;

@@ -3,8 +3,8 @@
  * Locks between processes on a small file that also tells who holds it.
  *
  * They are open-file-description locks (fcntl(2), F_OFD_SETLK): two openings in one process are two
- * holders, and asking who holds one takes nothing. The kernel gives the lock back when the holder dies.
- * A child made by fork inherits it until it execs (the descriptor is close-on-exec).
+ * holders, and asking who holds one takes nothing. The kernel gives the lock back when the holder
+ * dies. A child made by fork inherits it until it execs (the descriptor is close-on-exec).
  */
 #ifndef XW_BASE_LOCK_H
 #define XW_BASE_LOCK_H
@@ -26,8 +26,8 @@ enum xw_lock_kind {
 
 /*
  * Take the lock at `path`, making the file where it is not there. timeout_ms 0: try once;
- * below 0: wait for ever. -EBUSY with the holder's pid in the message when it could not be had in time.
- * A lock file that was removed meanwhile is made again.
+ * below 0: wait for ever. -EBUSY with the holder's pid in the message when it could not be had in
+ * time. A lock file that was removed meanwhile is made again.
  */
 int xw_lock_take(struct xw_lock *lock, int dirfd, const char *path, enum xw_lock_kind kind,
                  int timeout_ms, struct xw_error *err);

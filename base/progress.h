@@ -4,8 +4,8 @@
  *
  * For people: one line on stderr that is rewritten in place, only on a terminal, and only once the
  * operation has lasted two seconds; gone when it ends. For programs (--progress=json): a line
- * {"task":"copy","done":5,"total":9} per change, at most ten a second, and always the last one; steps
- * give {"task":"building image","step":"installing packages","done":37,"total":100}.
+ * {"task":"copy","done":5,"total":9} per change, at most ten a second, and always the last one;
+ * steps give {"task":"building image","step":"installing packages","done":37,"total":100}.
  */
 #ifndef XW_BASE_PROGRESS_H
 #define XW_BASE_PROGRESS_H
@@ -29,9 +29,9 @@ struct xw_progress_setup {
 struct xw_progress;
 
 /*
- * setup NULL: automatic, on stderr, colour unless NO_COLOR is set. task is copied; total in any unit,
- * 0 where it is not known. Never fails: NULL (out of memory) is taken by the functions below and
- * shows nothing.
+ * setup NULL: automatic, on stderr, colour unless NO_COLOR is set. task is copied; total in any
+ * unit, 0 where it is not known. Never fails: NULL (out of memory) is taken by the functions below
+ * and shows nothing.
  */
 struct xw_progress *xw_progress_begin(const struct xw_progress_setup *setup, const char *task,
                                       uint64_t total);

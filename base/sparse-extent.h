@@ -14,8 +14,8 @@ struct xw_extent {
 };
 
 /*
- * The next run of data at or after `at`, cut at `size`; start == end == size when only holes are left.
- * Moves the file offset. Messages name no file.
+ * The next run of data at or after `at`, cut at `size`; start == end == size when only holes are
+ * left. Moves the file offset. Messages name no file.
  */
 int xw_sparse_next(int fd, uint64_t at, uint64_t size, struct xw_extent *ret,
                    struct xw_error *err);

@@ -130,7 +130,10 @@ static int copy_extent(struct copy *copy, struct xw_extent extent, struct xw_err
 
             if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == EIO))
                 return xw_error_set_errno(err, "cannot copy");
-            /* Anything else is the kernel declining this pair of files, or the end of a shrunken one. */
+            /*
+             * Anything else is the kernel declining this pair of files, or the end of a shrunken
+             * one.
+             */
             copy->in_kernel = n > 0;
             at += n > 0 ? (uint64_t)n : 0;
         } else {

@@ -86,7 +86,9 @@ static void kill_all(struct run *run)
         xw_child_kill(&run->child, SIGKILL, NULL);
 }
 
-/* Everything that stdout (0) or stderr (1) has for us now; closes our end where theirs is closed. */
+/*
+ * Everything that stdout (0) or stderr (1) has for us now; closes our end where theirs is closed.
+ */
 static int take_output(struct run *run, int which, struct xw_error *err)
 {
     struct xw_buffer *buffer = which ? &run->result->err : &run->result->out;

@@ -89,7 +89,9 @@ static int arrange_descriptors(struct plan *plan)
     return 0;
 }
 
-/* Handlers and blocked signals of ours are of no use to the child; ignored SIGPIPE would harm it. */
+/*
+ * Handlers and blocked signals of ours are of no use to the child; ignored SIGPIPE would harm it.
+ */
 static void reset_signals(void)
 {
     struct sigaction normal = {.sa_handler = SIG_DFL};

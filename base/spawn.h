@@ -16,7 +16,7 @@
 #include "base/buffer.h"
 
 /* For stdin_fd, stdout_fd, stderr_fd. */
-#define XW_SPAWN_DEFAULT 0    /* stdin: `input`; stdout, stderr: captured, or /dev/null if started */
+#define XW_SPAWN_DEFAULT 0    /* stdin: `input`; the others: captured, or /dev/null if started */
 #define XW_SPAWN_INHERIT (-1) /* the caller's own */
 #define XW_SPAWN_NULL (-2)    /* /dev/null */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Rows for people and for programs. A row is a JSON object; columns say which keys people see and how.
- * Programs get the rows themselves (xw_json_print), with numbers as numbers and with keys that no
- * column shows. In the library `libbase-output`, linked by the program only (libsmartcols).
+ * Rows for people and for programs. A row is a JSON object; columns say which keys people see and
+ * how. Programs get the rows themselves (xw_json_print), with numbers as numbers and with keys that
+ * no column shows. In the library `libbase-output`, linked by the program only (libsmartcols).
  */
 #ifndef XW_BASE_TABLE_H
 #define XW_BASE_TABLE_H
@@ -34,8 +34,8 @@ struct xw_table_style {
 };
 
 /*
- * Append rows (a JSON array of objects) as text to out. No rows: the header alone. style may be NULL:
- * plain, as wide as needed. Control characters in values are escaped.
+ * Append rows (a JSON array of objects) as text to out. No rows: the header alone. style may be
+ * NULL: plain, as wide as needed. Control characters in values are escaped.
  */
 int xw_table_print(const struct xw_column *columns, size_t column_count, const json_t *rows,
                    const struct xw_table_style *style, struct xw_buffer *out,

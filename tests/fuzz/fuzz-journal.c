@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Any file taken for a journal: refused, or read; and what was read must be the same when its valid part is read
- * again. The checksums would stop nearly every changed input at its line, so the first byte says whether
- * they are to be made right first.
+ * Any file taken for a journal: refused, or read; and what was read must be the same when its valid
+ * part is read again. The checksums would stop nearly every changed input at its line, so the first
+ * byte says whether they are to be made right first.
  */
 #include <stdint.h>
 #include <stdlib.h>

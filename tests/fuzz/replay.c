@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The driver of the normal test run: every saved case of a fuzz target, then a fixed number of small changes
- * to each, the same ones in every run. A crash, a complaint of a sanitizer or ten seconds
- * in one input fail the test; the input is left in fuzz.crash.
+ * The driver of the normal test run: every saved case of a fuzz target, then a fixed number of
+ * small changes to each, the same ones in every run. A crash, a complaint of a sanitizer or ten
+ * seconds in one input fail the test; the input is left in fuzz.crash.
  *
  * usage: TARGET FOLDER [CHANGES]      (also single files: TARGET FILE)
  */
@@ -74,7 +74,8 @@ static uint64_t next(uint64_t *state)
 /* One to four small changes: a bit, a byte, a piece taken out or doubled, the end cut off. */
 static size_t change(uint8_t *data, size_t size, uint64_t *random)
 {
-    static const uint8_t telling[] = {0, 0xff, 0x7f, 0x80, '"', '\\', '{', '[', '\n', '-', '0', ' '};
+    static const uint8_t telling[] = {0,   0xff, 0x7f, 0x80, '"', '\\',
+                                      '{', '[',  '\n', '-',  '0', ' '};
 
     for (uint64_t n = next(random) % 4 + 1; n > 0 && size > 0; n--) {
         size_t at = next(random) % size, piece = next(random) % 16 % (size - at + 1);

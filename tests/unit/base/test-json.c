@@ -125,7 +125,8 @@ static void files_go_there_and_back(void **state)
     (void)state;
     assert_ok(xw_json_write_file(AT_FDCWD, "doc.json", doc, 0600, &err));
     text = get_file("doc.json");
-    assert_string_equal(text, "{\n  \"zebra\": 1,\n  \"list\": [\n    \"a\"\n  ],\n  \"empty\": {}\n}\n");
+    assert_string_equal(text, "{\n  \"zebra\": 1,\n  \"list\": [\n    \"a\"\n  ],\n"
+                              "  \"empty\": {}\n}\n");
     free(text);
     assert_ok(xw_json_read_file(AT_FDCWD, "doc.json", NULL, &back, &err));
     assert_true(json_equal(doc, back));

@@ -81,7 +81,9 @@ static void copy_keeps_holes(void **state)
     close(to);
 }
 
-/* Between file systems there is no in-kernel copy on older kernels: a memory file stands for that. */
+/*
+ * Between file systems there is no in-kernel copy on older kernels: a memory file stands for that.
+ */
 static void copy_between_file_systems(void **state)
 {
     struct xw_error err = XW_ERROR_INIT;

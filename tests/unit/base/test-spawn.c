@@ -143,8 +143,8 @@ static void output_is_limited(void **state)
 static void check_quotes_the_last_line(void **state)
 {
     struct xw_error err = XW_ERROR_INIT;
-    struct xw_spawn spawn = {.argv = ARGV("/bin/sh", "-c",
-                                          "printf 'W: some\\nE: no \\033[1mspace\\n\\n' >&2; exit 5")};
+    const char *script = "printf 'W: some\\nE: no \\033[1mspace\\n\\n' >&2; exit 5";
+    struct xw_spawn spawn = {.argv = ARGV("/bin/sh", "-c", script)};
 
     (void)state;
     assert_int_equal(xw_spawn_check(&spawn, NULL, &err), -ECHILD);
@@ -231,7 +231,7 @@ static void lines_come_one_by_one(void **state)
                            .on_line = collect, .opaque = &seen});
     assert_string_equal(xw_buffer_text(&seen), "1<a>1<b>1<10%>1<20%>1<end>");
     xw_buffer_clear(&seen);
-    run(&(struct xw_spawn){.argv = SH("head -c 10000 /dev/zero | tr '\\0' x >&2; echo >&2; echo y >&2"),
+    run(&(struct xw_spawn){.argv = SH("exec >&2; head -c 9999 /dev/zero | tr '\\0' x; echo; echo y"),
                            .on_line = collect, .opaque = &seen});
     assert_string_equal(xw_buffer_text(&seen), "2<xxxxxxxxxxxxxxxxxxxx>2<y>");
     xw_buffer_free(&seen);
@@ -268,7 +268,9 @@ static void started_child_is_waited_for(void **state)
     close(fd);
 }
 
-/* A process between starts a sleeper and is killed: the sleeper closes the pipe by dying with it. */
+/*
+ * A process between starts a sleeper and is killed: the sleeper closes the pipe by dying with it.
+ */
 static void child_dies_with_its_parent(void **state)
 {
     struct pollfd poller = {.events = POLLIN};
