@@ -123,28 +123,34 @@ static void help_program(const struct cli_call *call, const struct cli_group *co
         print_entry(groups[i]->noun, column, groups[i]->purpose);
     print_entry("help", column, "Show the help of the program, a noun or a command");
     print_options(call);
-    printf("\nThe verbs of a noun: xenwright NOUN --help. The manual: man xenwright.\n");
+    putchar('\n');
+    print_wrapped("The verbs of a noun: xenwright NOUN --help. The manual: man xenwright.", 0, 0);
 }
 
 static void help_group(const struct cli_call *call)
 {
     const struct cli_group *group = call->group;
     size_t column = 0;
+    char more[256];
 
     for (size_t i = 0; group->commands[i]; i++)
         column = wider(column, group->commands[i]->verb);
     print_usage(call, "VERB [options] [arguments]");
-    printf("\n");
+    putchar('\n');
     print_wrapped(group->purpose, 0, 0);
     if (group->description) {
-        printf("\n");
+        putchar('\n');
         print_wrapped(group->description, 0, 0);
     }
     print_heading(call, "verbs");
     for (size_t i = 0; group->commands[i]; i++)
         print_entry(group->commands[i]->verb, column, group->commands[i]->purpose);
-    printf("\nOptions and examples of a verb: %s VERB --help. The manual: man xenwright-%s.\n",
-           cli_call_name(call), group->noun);
+    snprintf(more, sizeof(more),
+             "Options and examples of a verb: %s VERB --help. "
+             "The manual: man xenwright-%s.",
+             cli_call_name(call), group->noun);
+    putchar('\n');
+    print_wrapped(more, 0, 0);
 }
 
 static void help_command(const struct cli_call *call)
@@ -156,10 +162,10 @@ static void help_command(const struct cli_call *call)
 
     snprintf(rest, sizeof(rest), "[options] %s", arguments ? arguments : "");
     print_usage(call, rest);
-    printf("\n");
+    putchar('\n');
     print_wrapped(command->purpose, 0, 0);
     if (command->description) {
-        printf("\n");
+        putchar('\n');
         print_wrapped(command->description, 0, 0);
     }
     print_options(call);
