@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/lab-remote.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "lab/control.h"
+#include "lab/watch.h"
+
+#define HELLO_TIMEOUT_MS 60000
+
+/* Signals that are passed on. The rest (stop, continue, kill) concern this program alone. */
+static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+
+static int block_signals(struct xw_error *err)
+{
+    sigset_t set;
+    int fd;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
+        sigaddset(&set, passed_on[i]);
+    sigaddset(&set, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd >= 0 ? fd : xw_error_set_errno(err, "signalfd");
+}
+
+static void window_size(uint16_t *columns, uint16_t *rows)
+{
+    struct winsize size;
+
+    *columns = 80;
+    *rows = 24;
+    if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col) {
+        *columns = size.ws_col;
+        *rows = size.ws_row;
+    }
+}
+
+static void take_signals(int fd, struct lab_client *client)
+{
+    struct signalfd_siginfo info;
+
+    while (read(fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGWINCH) {
+            uint16_t columns, rows;
+
+            window_size(&columns, &rows);
+            lab_client_window(client, columns, rows);
+        } else {
+            lab_client_signal(client, (int)info.ssi_signo);
+        }
+    }
+}
+
+/* Carry the client on, as lab_watch_drive does, and pass signals. */
+static int drive(struct lab_watch *watch, struct lab_client *client, int signals,
+                 struct xw_error *err)
+{
+    struct pollfd fds[1 + LAB_CLIENT_POLLFDS + LAB_WATCH_POLLFDS];
+    int rc = lab_client_step(client, NULL, 0, err);
+
+    while (rc == LAB_CLIENT_WAITING) {
+        int timeout = -1;
+        size_t own = lab_client_pollfds(client, fds + 1, &timeout);
+        size_t count = 1 + own + lab_watch_pollfds(watch, fds + 1 + own, &timeout);
+
+        fds[0] = (struct pollfd){.fd = signals, .events = POLLIN};
+        if (poll(fds, count, timeout) < 0 && errno != EINTR)
+            return xw_error_set_errno(err, "poll");
+        take_signals(signals, client);
+        rc = lab_watch_check(watch, err);
+        if (!rc)
+            rc = lab_client_step(client, fds + 1, own, err);
+    }
+    return rc == LAB_CLIENT_DONE ? 0 : rc;
+}
+
+static int run_on_channel(struct cli_call *call, struct lab_watch *watch, struct lab_client *client,
+                          const struct lab_exec *exec, int signals, struct xw_error *err)
+{
+    struct lab_exec_end end;
+    int rc = lab_client_start_hello(client, HELLO_TIMEOUT_MS, err);
+
+    if (!rc)
+        rc = lab_watch_drive(watch, client, err);
+    if (!rc)
+        rc = lab_client_start_exec(client, exec, -1, err);
+    if (!rc)
+        rc = drive(watch, client, signals, err);
+    if (rc)
+        return rc;
+    end = lab_client_exec_end(client);
+    cli_exit_status(call, (int)(end.kind == LAB_EXIT_STATUS ? end.value : 128 + end.value));
+    return 0;
+}
+
+static int run_watched(struct cli_call *call, const struct lab_place *place,
+                       const struct lab_record *record, const struct lab_exec *exec,
+                       struct xw_error *err)
+{
+    struct lab_watch *watch;
+    struct lab_channel channel;
+    int signals = block_signals(err);
+    int rc = signals < 0 ? signals : lab_watch_open(place, record->name, record->pid, &watch, err);
+
+    if (rc)
+        return rc;
+    rc = lab_channel_take(place, record->name, HELLO_TIMEOUT_MS, &channel, err);
+    if (!rc) {
+        rc = run_on_channel(call, watch, channel.client, exec, signals, err);
+        lab_channel_release(&channel);
+    }
+    lab_watch_free(watch);
+    close(signals);
+    return rc;
+}
+
+int cli_lab_remote(struct cli_call *call, const char *const *argv, struct xw_error *err)
+{
+    struct lab_exec exec = {.argv = argv, .tty = cli_flag(call, "tty"), .in = STDIN_FILENO,
+                            .out = STDOUT_FILENO, .err = STDERR_FILENO};
+    const char *term = getenv("TERM");
+    char term_env[128];
+    const char *const env[] = {term_env, NULL};
+    struct termios before, raw;
+    bool is_raw = false;
+    struct lab_place place;
+    struct lab_record record;
+    int rc = cli_lab_open_running(call, 0, &place, &record, err);
+
+    if (rc)
+        return rc;
+    if (exec.tty) {
+        snprintf(term_env, sizeof(term_env), "TERM=%s", term ? term : "vt220");
+        exec.env = env;
+        window_size(&exec.columns, &exec.rows);
+        is_raw = tcgetattr(STDIN_FILENO, &before) == 0;
+    }
+    if (is_raw) {
+        raw = before;
+        cfmakeraw(&raw);
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+    }
+    rc = run_watched(call, &place, &record, &exec, err);
+    if (is_raw)
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+    lab_record_free(&record);
+    lab_place_close(&place);
+    return rc;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Making images: mmdebstrap makes the root from packages, make-disk the disk from the root.
+ *
+ * Everything is made in tmp/image-KEY and renamed to images/KEY when it is whole and on the disk. An
+ * exclusive lock on tmp/image-RECIPE.lock keeps a second builder waiting; what a killed one left
+ * in tmp/ is removed by the next.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/lock.h"
+#include "base/spawn.h"
+#include "lab/image.h"
+#include "lab/manifest.h"
+#include "lab/mirror.h"
+
+#define DISK_SIZE "8G"
+
+struct build {
+    const struct lab_place *place;
+    const struct lab_data *data;
+    const struct lab_recipe *recipe;
+    const struct lab_reporter *reporter;
+    struct lab_mirror mirror;
+    char versions[XW_HASH_TEXT_SIZE]; /* of the versions of all packages */
+    char key[LAB_KEY_MAX];
+    char folder[PATH_MAX];            /* tmp/image-KEY, absolute */
+    int percent;
+    char trouble[512];                /* the first thing apt could not fetch */
+    struct xw_buffer chosen;          /* apt's "Inst PACKAGE (VERSION …)" lines of a simulation */
+};
+
+/* mmdebstrap runs a hook's text itself, perhaps as another user who could not read our file. */
+static int hook(const struct build *build, const char *kind, const char *script, char **ret,
+                struct xw_error *err)
+{
+    xw_auto_buffer struct xw_buffer text = XW_BUFFER_INIT(128 * 1024);
+    char path[PATH_MAX + 64];
+    int rc = xw_buffer_printf(&text, err, "--%s-hook=", kind);
+
+    snprintf(path, sizeof(path), "%s/%s", build->data->share, script);
+    if (!rc)
+        rc = xw_file_read(AT_FDCWD, path, 64 * 1024, &text, err);
+    if (!rc)
+        *ret = xw_buffer_steal(&text);
+    return rc;
+}
+
+/* Steps of mmdebstrap, with how far each is in percent of the whole as measured once. */
+static void follow(void *opaque, int stream, const char *line)
+{
+    static const struct {
+        const char *prefix, *step;
+        int percent;
+    } steps[] = {
+        {"I: running apt-get update", "reading package lists", 2},
+        {"I: downloading packages", "downloading packages", 8},
+        {"I: extracting archives", "unpacking the base system", 20},
+        {"I: installing essential", "installing the base system", 25},
+        {"I: installing remaining", "installing dom0's packages", 40},
+        {"I: running --customize-hook", "setting up dom0", 75},
+        {"I: creating tarball", "packing the root", 82},
+    };
+    struct build *build = opaque;
+
+    (void)stream;
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+        if (strncmp(line, steps[i].prefix, strlen(steps[i].prefix)) == 0)
+            lab_report(build->reporter, steps[i].step, build->percent = steps[i].percent);
+    if (strncmp(line, "Inst ", 5) == 0)
+        xw_buffer_printf(&build->chosen, NULL, "%s\n", line);
+
+    const char *failed = strstr(line, "Failed to fetch ");
+
+    if (failed && !build->trouble[0])
+        snprintf(build->trouble, sizeof(build->trouble), "%s", failed + strlen("Failed to fetch "));
+}
+
+/* Runs mmdebstrap with the arguments all its uses share, and `more` behind them (ends in NULL). */
+static int run_mmdebstrap(struct build *build, const char *const *more,
+                          struct xw_spawn_result *result, struct xw_error *err)
+{
+    char include[8192], main_line[1200], updates_line[1200], security_line[1200], tmpdir[PATH_MAX + 16];
+    const char *codename = build->recipe->release->codename;
+    const char *argv[32] = {"mmdebstrap", "--variant=minbase", "--architectures=amd64",
+                            "--aptopt=Apt::Install-Recommends \"false\"",
+                            "--aptopt=Acquire::Retries \"2\"",
+                            "--aptopt=Acquire::http::Timeout \"30\"",
+                            "--aptopt=Acquire::https::Timeout \"30\"",
+                            "--dpkgopt=path-exclude=/usr/share/man/*",
+                            "--dpkgopt=path-exclude=/usr/share/doc/*",
+                            "--dpkgopt=path-exclude=/usr/share/locale/*",
+                            "--dpkgopt=force-unsafe-io"};
+    size_t n = 11;
+
+    snprintf(include, sizeof(include), "--include=%s", build->recipe->packages);
+    argv[n++] = include;
+    while (*more && n < 24)
+        argv[n++] = *more++;
+    /* Behind the target (the last of `more`) stand the archives. */
+    snprintf(main_line, sizeof(main_line), "deb %s %s main", build->mirror.main, codename);
+    argv[n++] = main_line;
+    snprintf(updates_line, sizeof(updates_line), "deb %s %s-updates main", build->mirror.main, codename);
+    argv[n++] = updates_line;
+    if (build->mirror.security[0]) {
+        snprintf(security_line, sizeof(security_line), "deb %s %s-security main",
+                 build->mirror.security, codename);
+        argv[n++] = security_line;
+    }
+    /* As another user mmdebstrap needs a folder that its other ids can reach: its default. */
+    snprintf(tmpdir, sizeof(tmpdir), "TMPDIR=%s/tmp", build->place->path);
+    const char *const environment[] = {geteuid() == 0 ? tmpdir : NULL, NULL};
+    const struct xw_spawn spawn = {.argv = argv, .environment = environment, .on_line = follow,
+                                   .opaque = build, .output_limit = 8 << 20,
+                                   .die_with_parent = true};
+
+    build->trouble[0] = '\0';
+    int rc = xw_spawn_run(&spawn, result, err);
+
+    if (!rc && (result->end != XW_SPAWN_EXITED || result->status != 0)) {
+        if (build->trouble[0])
+            rc = xw_error_set(err, EIO, "%s: cannot be fetched; try again later, after 'apt-get "
+                              "update', or with another --mirror", build->trouble);
+        else
+            rc = xw_spawn_result_check(&spawn, result, err);
+    }
+    return rc;
+}
+
+/* The versions of all packages as they are to be had now, hashed. */
+static int resolve_versions(struct build *build, struct xw_error *err)
+{
+    const char *const more[] = {"--simulate", "--verbose", build->recipe->release->codename,
+                                "/dev/null", NULL};
+    struct xw_spawn_result result;
+    int rc;
+
+    lab_report(build->reporter, "asking for package versions", 1);
+    xw_buffer_init(&build->chosen, 1 << 20);
+    rc = run_mmdebstrap(build, more, &result, err);
+    xw_spawn_result_free(&result);
+    if (!rc && build->chosen.length == 0)
+        rc = xw_error_set(err, EPROTO, "mmdebstrap --simulate named no package");
+    if (!rc)
+        xw_hash_bytes(build->chosen.data, build->chosen.length, build->versions);
+    xw_buffer_free(&build->chosen);
+    return rc;
+}
+
+static void name_image(struct build *build)
+{
+    char both[2 * XW_HASH_TEXT_SIZE], hash[XW_HASH_TEXT_SIZE];
+    int at = snprintf(build->key, sizeof(build->key), "%s", build->recipe->release->codename);
+
+    for (size_t i = 0; i < build->recipe->layer_count && at < LAB_KEY_MAX - 40; i++)
+        at += snprintf(build->key + at, 24, "+%s", build->recipe->layers[i]);
+    snprintf(both, sizeof(both), "%s%s", build->recipe->hash, build->versions);
+    xw_hash_bytes(both, strlen(both), hash);
+    snprintf(build->key + at, sizeof(build->key) - (size_t)at, "-%.12s", hash);
+}
+
+static int make_root(struct build *build, struct xw_error *err)
+{
+    xw_auto_free char *setup = NULL, *customise = NULL, *guest = NULL;
+    char target[PATH_MAX + 16];
+    struct xw_spawn_result result;
+    int rc = hook(build, "essential", "image/initrd-setup", &setup, err);
+
+    if (!rc)
+        rc = hook(build, "customize", "guest/make-base", &guest, err);
+    if (!rc)
+        rc = hook(build, "customize", "image/customise", &customise, err);
+    if (rc)
+        return rc;
+    snprintf(target, sizeof(target), "%s/root.tar", build->folder);
+    const char *const more[] = {setup, guest, customise, build->recipe->release->codename, target, NULL};
+
+    rc = run_mmdebstrap(build, more, &result, err);
+    xw_spawn_result_free(&result);
+    return rc;
+}
+
+static int make_disk(struct build *build, struct xw_error *err)
+{
+    char script[PATH_MAX + 32];
+    const char *argv[8];
+    size_t n = 0;
+
+    snprintf(script, sizeof(script), "%s/image/make-disk", build->data->share);
+    if (geteuid() != 0) {
+        argv[n++] = "unshare";
+        argv[n++] = "--map-root-user";
+        argv[n++] = "--map-auto";
+    }
+    argv[n++] = "sh";
+    argv[n++] = script;
+    argv[n++] = build->folder;
+    argv[n++] = DISK_SIZE;
+    argv[n] = NULL;
+    const struct xw_spawn spawn = {.argv = argv, .die_with_parent = true};
+
+    lab_report(build->reporter, "making the disk", 88);
+    return xw_spawn_check(&spawn, NULL, err);
+}
+
+static json_t *describe(const struct build *build)
+{
+    json_t *layers = json_array();
+
+    for (size_t i = 0; i < build->recipe->layer_count; i++)
+        json_array_append_new(layers, json_string(build->recipe->layers[i]));
+    return json_pack("{s:i, s:s, s:s, s:o, s:s, s:s, s:I}", "format", LAB_MANIFEST_FORMAT, "kind",
+                     "image", "release", build->recipe->release->codename, "layers", layers,
+                     "recipe", build->recipe->hash, "versions", build->versions, "created",
+                     (json_int_t)time(NULL));
+}
+
+/* Give the finished folder its name. */
+static int publish(struct build *build, struct xw_error *err)
+{
+    static const char *const files[] = {"dom0.qcow2", "xen", "vmlinuz", "initrd.img", NULL};
+    xw_auto_close int folder = open(build->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    xw_auto_json json_t *manifest = describe(build);
+    int rc;
+
+    lab_report(build->reporter, "checking the disk", 95);
+    if (folder < 0)
+        return xw_error_set_errno(err, "%s", build->folder);
+    if (!manifest)
+        return xw_error_set(err, ENOMEM, "out of memory");
+    rc = lab_manifest_add_files(manifest, folder, files, err);
+    if (!rc)
+        rc = lab_manifest_write(manifest, folder, err);
+    if (!rc && syncfs(folder) < 0)
+        rc = xw_error_set_errno(err, "%s", build->folder);
+    if (!rc)
+        rc = xw_file_remove_tree(build->place->images, build->key, err);
+    if (!rc && renameat(AT_FDCWD, build->folder, build->place->images, build->key) < 0)
+        rc = xw_error_set_errno(err, "%s/images/%s", build->place->path, build->key);
+    if (!rc)
+        rc = xw_file_sync_folder_of(build->place->images, build->key, err);
+    return rc;
+}
+
+static int make_image(struct build *build, struct xw_error *err)
+{
+    int length = snprintf(build->folder, sizeof(build->folder), "%s/tmp/image-%s",
+                          build->place->path, build->key);
+    int rc;
+
+    if (length < 0 || (size_t)length >= sizeof(build->folder))
+        return xw_error_set(err, ENAMETOOLONG, "%s: the path is too long", build->place->path);
+    rc = xw_file_remove_tree(AT_FDCWD, build->folder, err);
+    if (!rc)
+        rc = xw_file_make_folders(AT_FDCWD, build->folder, 0700, err);
+    if (!rc)
+        rc = make_root(build, err);
+    if (!rc)
+        rc = make_disk(build, err);
+    if (!rc)
+        rc = publish(build, err);
+    if (rc)
+        xw_file_remove_tree(AT_FDCWD, build->folder, NULL);
+    return rc;
+}
+
+/* Whether images/KEY is there, whole. */
+static bool is_there(const struct build *build)
+{
+    xw_auto_close int folder = openat(build->place->images, build->key,
+                                      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct xw_error ignored = XW_ERROR_INIT;
+    xw_auto_json json_t *manifest = NULL;
+
+    return folder >= 0 && lab_manifest_read(folder, &manifest, &ignored) == 0 &&
+           lab_manifest_check(manifest, folder, false, &ignored) == 0;
+}
+
+int lab_image_build(const struct lab_place *place, const struct lab_data *data,
+                    const struct lab_recipe *recipe, const char *mirror,
+                    const struct lab_reporter *reporter, struct lab_image *ret, bool *ret_made,
+                    struct xw_error *err)
+{
+    struct build build = {.place = place, .data = data, .recipe = recipe, .reporter = reporter};
+    struct xw_lock lock = XW_LOCK_INIT;
+    char lock_name[XW_HASH_TEXT_SIZE + 32];
+    int rc;
+
+    snprintf(lock_name, sizeof(lock_name), "tmp/image-%s.lock", recipe->hash);
+    rc = xw_lock_take(&lock, place->cache, lock_name, XW_LOCK_EXCLUSIVE, -1, err);
+    if (rc)
+        return rc;
+    rc = lab_mirror_find(mirror, &build.mirror, err);
+    if (!rc)
+        rc = resolve_versions(&build, err);
+    if (!rc) {
+        name_image(&build);
+        *ret_made = !is_there(&build);
+        if (*ret_made)
+            rc = make_image(&build, err);
+    }
+    if (!rc)
+        snprintf(ret->key, sizeof(ret->key), "%s", build.key);
+    else
+        xw_error_prefix(err, "image of %s", recipe->release->codename);
+    xw_lock_release(&lock);
+    return rc;
+}

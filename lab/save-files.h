@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The files of saved states; for lab/save*.c. */
+#ifndef LAB_SAVE_FILES_H
+#define LAB_SAVE_FILES_H
+
+#include <jansson.h>
+
+#include "lab/place.h"
+
+#define LAB_SAVE_PATH_MAX (2 * LAB_NAME_MAX + 32)
+
+/* "NAME/saves/TAG", relative to labs/. */
+void lab_save_path(const char *name, const char *tag, char out[LAB_SAVE_PATH_MAX]);
+
+/* The manifest of a saved state; the caller's to json_decref. -ENOENT says which there are not. */
+int lab_save_manifest(const struct lab_place *place, const char *name, const char *tag,
+                      json_t **ret, struct xw_error *err);
+
+#endif

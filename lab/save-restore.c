@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Waking a lab from one of its saved states, and forgetting them. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "lab/control.h"
+#include "lab/link.h"
+#include "lab/manifest.h"
+#include "lab/overlay.h"
+#include "lab/raise.h"
+#include "lab/save-files.h"
+#include "lab/save.h"
+
+/* Read the saved state, make sure that it is whole and that its QEMU is the one there is. */
+static int read_saved(struct lab_hold *hold, const char *tag, int folder, struct lab_record *ret,
+                      struct xw_error *err)
+{
+    xw_auto_json json_t *manifest = NULL;
+    struct lab_qemu now;
+    json_t *lab;
+    int rc = lab_save_manifest(hold->place, hold->name, tag, &manifest, err);
+
+    if (!rc)
+        rc = lab_manifest_check(manifest, folder, true, err);
+    if (!rc)
+        rc = xw_json_object(manifest, "manifest.json", "lab", &lab, err);
+    lab_record_init(ret, hold->name);
+    if (!rc)
+        rc = lab_record_parse(lab, "manifest.json", ret, err);
+    if (!rc)
+        rc = lab_qemu_find(hold->place, ret->qemu.program, &now, err);
+    if (rc) {
+        xw_error_prefix(err, "lab '%s': saved state '%s'", hold->name, tag);
+        return rc;
+    }
+    if (strcmp(now.version, ret->qemu.version) != 0)
+        return xw_error_set(err, EXDEV, "lab '%s': saved state '%s' belongs to QEMU %s, and %s is now %s: "
+                            "only the version that saved it can restore it", hold->name, tag,
+                            ret->qemu.version, now.program, now.version);
+    return 0;
+}
+
+static int wake_saved(struct lab_hold *hold, struct lab_record *record, int folder,
+                      struct xw_error *err)
+{
+    char backing[64], overlay[LAB_NAME_MAX + 64];
+    xw_auto_close int state = openat(folder, "state", O_RDONLY | O_CLOEXEC);
+    int below = record->disk;
+    int rc;
+
+    if (state < 0)
+        return xw_error_set_errno(err, "the file of the state");
+    below = (int)json_integer_value(json_array_get(record->chain, json_array_size(record->chain) - 1));
+    rc = lab_save_next_disk(hold->place, hold->name, &record->disk, err);
+    if (rc)
+        return rc;
+    json_array_append_new(record->chain, json_integer(record->disk));
+    snprintf(backing, sizeof(backing), "disk-%d.qcow2", below);
+    snprintf(overlay, sizeof(overlay), "%s/disk-%d.qcow2", hold->name, record->disk);
+    rc = lab_overlay_make(hold->place->labs, overlay, backing, err);
+    if (!rc)
+        rc = lab_link_switches(hold->place, record, err);
+    if (!rc)
+        rc = lab_raise_start(hold, record, LAB_MEMORY_FRESH, true, true, err);
+    if (!rc)
+        rc = lab_raise_wake(hold->place, record, state, false, err);
+    if (!rc)
+        rc = lab_raise_introduce(hold->place, record, err);
+    return rc;
+}
+
+static int end_present(struct lab_hold *hold, struct xw_error *err)
+{
+    struct lab_record present;
+    char path[LAB_NAME_MAX + 32];
+    int rc = lab_record_read(hold->place, hold->name, &present, err);
+
+    if (!rc) {
+        rc = lab_control_end(hold->place, hold->name, present.pid, err);
+        lab_record_free(&present);
+    }
+    snprintf(path, sizeof(path), "%s/crash.json", hold->name);
+    unlinkat(hold->place->labs, path, 0);
+    snprintf(path, sizeof(path), "%s/console.log", hold->name);
+    unlinkat(hold->place->labs, path, 0);
+    return rc;
+}
+
+int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *ret,
+                     struct xw_error *err)
+{
+    char path[LAB_SAVE_PATH_MAX];
+    int rc;
+
+    lab_record_init(ret, hold->name);
+    lab_save_path(hold->name, tag, path);
+    xw_auto_close int folder = openat(hold->place->labs, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    rc = read_saved(hold, tag, folder, ret, err);
+    if (!rc)
+        rc = xw_journal_begin(hold->journal, "restore", NULL, err);
+    if (rc) {
+        lab_record_free(ret);
+        return rc;
+    }
+    rc = end_present(hold, err);
+    if (!rc)
+        rc = xw_journal_step(hold->journal, "ended", NULL, err);
+    snprintf(ret->tag, sizeof(ret->tag), "%s", tag);
+    if (!rc)
+        rc = wake_saved(hold, ret, folder, err);
+    if (!rc)
+        rc = lab_record_write(hold->place, ret, err);
+    if (!rc)
+        rc = lab_save_tidy(hold->place, hold->name, err);
+    if (!rc)
+        rc = xw_journal_done(hold->journal, err);
+    if (rc) {
+        xw_error_prefix(err, "lab '%s' cannot be restored", hold->name);
+        lab_down_held(hold, NULL);
+        lab_record_free(ret);
+    }
+    return rc;
+}
+
+static int forget_one(struct lab_hold *hold, const char *tag, struct xw_error *err)
+{
+    xw_auto_json json_t *manifest = NULL;
+    char path[LAB_SAVE_PATH_MAX];
+    int rc = lab_save_manifest(hold->place, hold->name, tag, &manifest, err);
+
+    /* A damaged one can be forgotten as well. */
+    if (rc == -ENOENT || rc == -EINVAL)
+        return rc;
+    lab_save_path(hold->name, tag, path);
+    return xw_file_remove_tree(hold->place->labs, path, err);
+}
+
+static int forget_all(struct lab_hold *hold, struct xw_error *err)
+{
+    char path[LAB_SAVE_PATH_MAX];
+
+    lab_save_path(hold->name, ".", path);
+    path[strlen(path) - 2] = '\0';
+    return xw_file_remove_tree(hold->place->labs, path, err);
+}
+
+int lab_save_forget(struct lab_hold *hold, const char *tag, struct xw_error *err)
+{
+    struct lab_record record;
+    bool down;
+    int rc = lab_record_read(hold->place, hold->name, &record, err);
+
+    if (rc)
+        return rc;
+    down = record.pid == 0;
+    lab_record_free(&record);
+    rc = xw_journal_begin(hold->journal, "forget", NULL, err);
+    if (rc)
+        return rc;
+    rc = tag ? forget_one(hold, tag, err) : forget_all(hold, err);
+    if (!rc && down && !lab_save_any(hold->place, hold->name))
+        rc = xw_file_remove_tree(hold->place->labs, hold->name, err);
+    else if (!rc)
+        rc = lab_save_tidy(hold->place, hold->name, err);
+    int done = xw_journal_done(hold->journal, rc ? NULL : err);
+
+    return rc ? rc : done;
+}

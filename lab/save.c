@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lab/save.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/spawn.h"
+#include "lab/control.h"
+#include "lab/manifest.h"
+#include "lab/overlay.h"
+#include "lab/raise.h"
+#include "lab/save-files.h"
+#include "lab/transfer.h"
+
+#define QMP_TIMEOUT_MS 30000
+
+/* The overlay that is written to, as QEMU knows it. */
+struct active_disk {
+    char node[64];
+    uint64_t size; /* bytes, as the guest sees it */
+    int number;    /* N of disk-N.qcow2 */
+};
+
+static int find_active(struct xw_qmp *qmp, struct active_disk *ret, struct xw_error *err)
+{
+    xw_auto_json json_t *blocks = NULL;
+    size_t i;
+    json_t *block;
+    int rc = xw_qmp_execute(qmp, "query-block", NULL, QMP_TIMEOUT_MS, &blocks, err);
+
+    if (rc)
+        return rc;
+    json_array_foreach (blocks, i, block) {
+        const char *qdev = json_string_value(json_object_get(block, "qdev"));
+        const char *node, *file, *number;
+        json_int_t size;
+
+        if (!qdev || !strstr(qdev, "dom0-disk"))
+            continue;
+        if (json_unpack(block, "{s:{s:s, s:s, s:{s:I}}}", "inserted", "node-name", &node, "file", &file,
+                        "image", "virtual-size", &size) != 0)
+            break;
+        number = strstr(file, "/disk-");
+        snprintf(ret->node, sizeof(ret->node), "%s", node);
+        ret->size = (uint64_t)size;
+        if (number && sscanf(number, "/disk-%d.qcow2", &ret->number) == 1)
+            return 0;
+    }
+    return xw_error_set(err, EPROTO, "QEMU does not show the disk of dom0");
+}
+
+/* The lab goes on in a new overlay; the old one stays as it is now. The machine is stopped. */
+static int freeze_disk(struct lab_hold *hold, struct lab_record *record, struct xw_qmp *qmp,
+                       struct xw_error *err)
+{
+    char file[LAB_NAME_MAX + 64], backing[64], size[32], node[32];
+    struct active_disk active;
+    int next;
+    int rc = find_active(qmp, &active, err);
+
+    if (!rc)
+        rc = lab_save_next_disk(hold->place, hold->name, &next, err);
+    if (rc)
+        return rc;
+    snprintf(file, sizeof(file), "%s/disk-%d.qcow2", hold->name, next);
+    snprintf(node, sizeof(node), "disk%d", next);
+    snprintf(backing, sizeof(backing), "disk-%d.qcow2", active.number);
+    snprintf(size, sizeof(size), "%llu", (unsigned long long)active.size);
+    /* -u: the image below is in use and not to be opened here. */
+    const char *const argv[] = {"qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b",
+                                backing, "--", file, size, NULL};
+    const struct xw_spawn spawn = {.argv = argv, .cwd_fd = hold->place->labs, .timeout_ms = 60000};
+
+    rc = xw_spawn_check(&spawn, NULL, err);
+    if (!rc)
+        rc = xw_qmp_execute(qmp, "blockdev-snapshot-sync",
+                            json_pack("{s:s, s:s, s:s, s:s, s:s}", "node-name", active.node,
+                                      "snapshot-file", file, "snapshot-node-name", node, "format",
+                                      "qcow2", "mode", "existing"),
+                            QMP_TIMEOUT_MS, NULL, err);
+    if (rc) {
+        unlinkat(hold->place->labs, file, 0);
+        return rc;
+    }
+    record->disk = next;
+    json_array_append_new(record->chain, json_integer(next));
+    return lab_record_write(hold->place, record, err);
+}
+
+/* What the lab was like: the record, with the chain as it was before the new overlay. */
+static int describe(struct lab_hold *hold, const struct lab_record *record, int folder,
+                    const char *const *files, struct xw_error *err)
+{
+    xw_auto_json json_t *manifest = NULL;
+    json_t *lab = lab_record_json(record), *chain = json_copy(record->chain);
+    int rc;
+
+    (void)hold;
+    if (!lab || !chain)
+        return xw_error_set(err, ENOMEM, "out of memory");
+    json_array_remove(chain, json_array_size(chain) - 1);
+    json_object_set_new(lab, "chain", chain);
+    manifest = json_pack("{s:i, s:s, s:I, s:o}", "format", LAB_MANIFEST_FORMAT, "kind", "save", "created",
+                         (json_int_t)time(NULL), "lab", lab);
+    rc = lab_manifest_add_files(manifest, folder, files, err);
+    return rc ? rc : lab_manifest_write(manifest, folder, err);
+}
+
+struct counting {
+    const struct lab_reporter *reporter;
+};
+
+static void count_bytes(void *opaque, uint64_t bytes)
+{
+    const struct counting *counting = opaque;
+    char step[64];
+
+    snprintf(step, sizeof(step), "saving memory: %llu MiB", (unsigned long long)(bytes >> 20));
+    lab_report(counting->reporter, step, -1);
+}
+
+static int write_state(struct lab_hold *hold, struct lab_record *record, struct xw_qmp *qmp,
+                       int folder, const struct lab_reporter *reporter, struct xw_error *err)
+{
+    xw_auto_close int file = openat(folder, "state", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    struct counting counting = {reporter};
+    int rc;
+
+    if (file < 0)
+        return xw_error_set_errno(err, "the file of the state");
+    rc = xw_qmp_execute(qmp, "stop", NULL, QMP_TIMEOUT_MS, NULL, err);
+    if (!rc)
+        rc = freeze_disk(hold, record, qmp, err);
+    if (!rc)
+        rc = lab_transfer_save(qmp, file, false, count_bytes, &counting, err);
+    /* Whatever happened, the lab goes on. */
+    int resumed = xw_qmp_execute(qmp, "cont", NULL, QMP_TIMEOUT_MS, NULL, rc ? NULL : err);
+
+    if (!rc && fsync(file) < 0)
+        rc = xw_error_set_errno(err, "the file of the state");
+    return rc ? rc : resumed;
+}
+
+static int save_into(struct lab_hold *hold, struct lab_record *record, const char *tag, int folder,
+                     const struct lab_reporter *reporter, struct xw_error *err)
+{
+    static const char *const files[] = {"state", NULL};
+    char from[LAB_SAVE_PATH_MAX], to[LAB_SAVE_PATH_MAX];
+    struct xw_qmp *qmp;
+    int rc = lab_control_qmp(hold->place, hold->name, &qmp, err);
+
+    if (rc)
+        return rc;
+    rc = write_state(hold, record, qmp, folder, reporter, err);
+    xw_qmp_close(qmp);
+    if (!rc)
+        rc = xw_journal_step(hold->journal, "written", NULL, err);
+    if (!rc)
+        rc = describe(hold, record, folder, files, err);
+    lab_save_path(hold->name, ".new", from);
+    lab_save_path(hold->name, tag, to);
+    if (!rc && renameat(hold->place->labs, from, hold->place->labs, to) < 0)
+        rc = xw_error_set_errno(err, "%s", to);
+    if (!rc)
+        rc = xw_file_sync_folder_of(hold->place->labs, to, err);
+    return rc;
+}
+
+static int check_can_save(struct lab_hold *hold, const struct lab_record *record, const char *tag,
+                          struct xw_error *err)
+{
+    char path[LAB_SAVE_PATH_MAX];
+    enum lab_status status = lab_record_status(hold->place, record);
+
+    if (record->pid == 0 || status != LAB_STATUS_RUNNING)
+        return xw_error_set(err, EBUSY, "lab '%s' is %s: only a running lab can be saved", hold->name,
+                            record->pid == 0 ? "down" : lab_status_name(status));
+    if (json_array_size(record->disks))
+        return xw_error_set(err, EBUSY, "lab '%s' has disks of yours (--disk), whose content would not "
+                            "be part of the saved state: bring it up without them to save it",
+                            hold->name);
+    lab_save_path(hold->name, tag, path);
+    if (faccessat(hold->place->labs, path, F_OK, 0) == 0)
+        return xw_error_set(err, EEXIST, "lab '%s' has a saved state '%s' already: 'xenwright lab "
+                            "forget %s %s' removes it", hold->name, tag, hold->name, tag);
+    return 0;
+}
+
+int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_reporter *reporter,
+                  struct xw_error *err)
+{
+    struct lab_record record;
+    char path[LAB_SAVE_PATH_MAX];
+    int rc = lab_name_check("saved state", tag, err);
+
+    if (!rc)
+        rc = lab_record_read(hold->place, hold->name, &record, err);
+    if (rc)
+        return rc;
+    rc = check_can_save(hold, &record, tag, err);
+    if (!rc)
+        rc = xw_journal_begin(hold->journal, "save", NULL, err);
+    if (rc) {
+        lab_record_free(&record);
+        return rc;
+    }
+    lab_save_path(hold->name, ".new", path);
+    rc = xw_file_make_folders(hold->place->labs, path, 0700, err);
+    xw_auto_close int folder = rc ? -1 : openat(hold->place->labs, path,
+                                                O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (!rc)
+        rc = save_into(hold, &record, tag, folder, reporter, err);
+    lab_record_free(&record);
+    if (rc) {
+        xw_error_prefix(err, "lab '%s' cannot be saved", hold->name);
+        xw_file_remove_tree(hold->place->labs, path, NULL);
+    }
+    int done = xw_journal_done(hold->journal, rc ? NULL : err);
+
+    return rc ? rc : done;
+}
+
+/* The machine of an interrupted save may stand still, or write to another overlay than recorded. */
+static int put_save_right(struct lab_hold *hold, struct xw_error *err)
+{
+    struct lab_record record;
+    struct active_disk active;
+    struct xw_qmp *qmp;
+    int rc = lab_record_read(hold->place, hold->name, &record, err);
+
+    if (rc)
+        return rc;
+    if (lab_is_alive(hold->place, hold->name)) {
+        rc = lab_control_qmp(hold->place, hold->name, &qmp, err);
+        if (!rc) {
+            xw_qmp_execute(qmp, "migrate_cancel", NULL, QMP_TIMEOUT_MS, NULL, NULL);
+            rc = xw_qmp_execute(qmp, "cont", NULL, QMP_TIMEOUT_MS, NULL, err);
+            if (!rc)
+                rc = find_active(qmp, &active, err);
+            xw_qmp_close(qmp);
+        }
+        if (!rc && active.number != record.disk) {
+            record.disk = active.number;
+            json_array_append_new(record.chain, json_integer(active.number));
+            rc = lab_record_write(hold->place, &record, err);
+        }
+    }
+    lab_record_free(&record);
+    return rc;
+}
+
+int lab_save_put_right(struct lab_hold *hold, struct xw_error *err)
+{
+    const char *operation = xw_journal_pending(hold->journal);
+    char path[LAB_SAVE_PATH_MAX];
+    int rc = 0;
+
+    if (strcmp(operation, "save") == 0) {
+        xw_log(XW_LOG_WARNING, "lab '%s' was being saved when xenwright was killed: it goes on, without "
+               "the saved state", hold->name);
+        rc = put_save_right(hold, err);
+    } else if (strcmp(operation, "restore") == 0) {
+        xw_log(XW_LOG_WARNING, "lab '%s' was being restored when xenwright was killed: it is down, its "
+               "saved states are untouched", hold->name);
+        return lab_down_held(hold, err);
+    }
+    lab_save_path(hold->name, ".new", path);
+    if (!rc)
+        rc = xw_file_remove_tree(hold->place->labs, path, err);
+    if (!rc)
+        rc = lab_save_tidy(hold->place, hold->name, err);
+    if (!rc)
+        rc = xw_journal_done(hold->journal, err);
+    return rc;
+}
