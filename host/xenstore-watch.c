@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "host/xenstore.h"
 
+#define LOOK_AGAIN_MS 250
+
 int xw_xenstore_watch(struct xw_xenstore *xs, const char *path, const char *token,
                       struct xw_error *err)
 {
@@ -34,20 +36,22 @@ int xw_xenstore_fd(struct xw_xenstore *xs)
     return xs_fileno(xs->handle);
 }
 
-/* 0 readable, -ETIMEDOUT (err untouched), or a failure. */
+/*
+ * Waits for a watch to fire, but never long: libxenstore does not make its descriptor readable when
+ * the connection ends, so that has to be asked for now and then. 0: look again. -ETIMEDOUT (err
+ * untouched).
+ */
 static int wait_readable(struct xw_xenstore *xs, int64_t deadline, struct xw_error *err)
 {
-    for (;;) {
-        struct pollfd wait = {.fd = xs_fileno(xs->handle), .events = POLLIN};
-        int ret = poll(&wait, 1, xw_deadline_left(deadline));
+    struct pollfd wait = {.fd = xs_fileno(xs->handle), .events = POLLIN};
+    int left = xw_deadline_left(deadline);
 
-        if (ret > 0)
-            return 0;
-        if (ret == 0)
-            return -ETIMEDOUT;
-        if (errno != EINTR)
-            return xw_error_set_errno(err, "cannot wait for xenstore");
-    }
+    if (left == 0)
+        return -ETIMEDOUT;
+    if (poll(&wait, 1, left < 0 || left > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : left) < 0 &&
+        errno != EINTR)
+        return xw_error_set_errno(err, "cannot wait for xenstore");
+    return 0;
 }
 
 /* xs_check_watch() gives two strings behind an array of pointers; we give two strings. */
