@@ -30,7 +30,8 @@
 #define PORTS 256
 #define SMALLEST_FRAME 14 /* two addresses and a type */
 #define LARGEST_FRAME 65536
-#define RESCAN_MS 5000
+#define FIRST_PAUSE_MS 5
+#define LONGEST_PAUSE_MS 5000
 #define BATCH 64 /* frames between two looks at the folders */
 
 /* How long a predecessor that is about to end may hold the lock. */
@@ -42,6 +43,8 @@ struct hub {
     int inotify;
     int prober; /* datagram socket for trying whether somebody listens */
     size_t port_count;
+    bool has_dead; /* a socket was found at which nobody listens (yet) */
+    int pause_ms;  /* until the next look at the folders */
     int64_t wanted_ms; /* when there was a member, or somebody who will start one, last */
     struct lab_hub_macs macs;
     struct sockaddr_un ports[PORTS]; /* sun_path "" is an unused one */
@@ -74,17 +77,21 @@ static void add_port(struct hub *hub, const struct sockaddr_un *address)
     hub->port_count++;
 }
 
-/* Whether somebody receives at a member's socket. */
+/* Whether somebody receives at a member's socket; errno says why not. */
 static bool is_alive(const struct hub *hub, const struct sockaddr_un *address)
 {
     static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     bool alive = connect(hub->prober, (const struct sockaddr *)address, sizeof(*address)) == 0;
 
-    connect(hub->prober, &nobody, sizeof(nobody));
+    if (alive)
+        connect(hub->prober, &nobody, sizeof(nobody));
     return alive;
 }
 
-/* Look into every lab for a socket of this network. Watched first, so that nothing is missed. */
+/*
+ * Look into every lab for a socket of this network. Watched first, so that nothing is missed. A
+ * socket has its name a moment before it can be reached, so dead ones are tried again soon.
+ */
 static void rescan(struct hub *hub)
 {
     static const uint32_t changes =
@@ -92,6 +99,7 @@ static void rescan(struct hub *hub)
     xw_auto_closedir DIR *labs = opendir(".");
     struct dirent *entry;
 
+    hub->has_dead = false;
     for (int i = 0; i < PORTS; i++)
         if (hub->ports[i].sun_path[0] != '\0' && !is_alive(hub, &hub->ports[i]))
             drop_port(hub, i);
@@ -105,6 +113,8 @@ static void rescan(struct hub *hub)
             continue;
         if (is_alive(hub, &address))
             add_port(hub, &address);
+        else if (errno == ECONNREFUSED)
+            hub->has_dead = true;
     }
     if (hub->port_count > 0)
         hub->wanted_ms = xw_clock_ms();
@@ -116,6 +126,7 @@ static void drain_inotify(struct hub *hub)
 
     while (read(hub->inotify, events, sizeof(events)) > 0)
         ;
+    hub->pause_ms = FIRST_PAUSE_MS;
     rescan(hub);
 }
 
@@ -179,9 +190,18 @@ static bool receive(struct hub *hub)
     return true;
 }
 
+/* The pauses get longer while sockets stay dead, and are long at once where there are none. */
+static int64_t plan_scan(struct hub *hub)
+{
+    hub->pause_ms = hub->has_dead ? hub->pause_ms * 2 : LONGEST_PAUSE_MS;
+    if (hub->pause_ms > LONGEST_PAUSE_MS)
+        hub->pause_ms = LONGEST_PAUSE_MS;
+    return xw_deadline(hub->pause_ms);
+}
+
 static int serve(struct hub *hub, int grace_ms, struct xw_error *err)
 {
-    int64_t next_scan = xw_deadline(RESCAN_MS);
+    int64_t next_scan = plan_scan(hub);
 
     for (;;) {
         struct pollfd fds[] = {{.fd = hub->inotify, .events = POLLIN},
@@ -190,13 +210,15 @@ static int serve(struct hub *hub, int grace_ms, struct xw_error *err)
 
         if (poll(fds, 2, xw_deadline_left(end < next_scan ? end : next_scan)) < 0 && errno != EINTR)
             return xw_error_set_errno(err, "network '%s': cannot wait for frames", hub->net);
-        if (fds[0].revents)
+        if (fds[0].revents) {
             drain_inotify(hub);
+            next_scan = plan_scan(hub);
+        }
         for (int i = 0; i < BATCH && receive(hub); i++)
             ;
         if (xw_deadline_left(next_scan) == 0) {
             rescan(hub);
-            next_scan = xw_deadline(RESCAN_MS);
+            next_scan = plan_scan(hub);
         }
         if (hub->port_count == 0 && xw_deadline_left(hub->wanted_ms + grace_ms) == 0)
             return 0;
@@ -260,6 +282,7 @@ static int run_locked(const char *net, const struct sockaddr_un *address, int re
         rc = watch_labs(hub, err);
     if (rc == 0) {
         hub->wanted_ms = xw_clock_ms();
+        hub->pause_ms = FIRST_PAUSE_MS;
         rescan(hub);
         say_ready(ready_fd);
         rc = serve(hub, grace_ms, err);

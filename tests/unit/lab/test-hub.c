@@ -187,11 +187,10 @@ static void test_a_flood_of_addresses_pushes_out_the_oldest(void **state)
 
 static void test_frames_go_where_they_should(void **state)
 {
-    int a = join("a", "net"), b = join("b", "net"), c = -1;
+    int a = join("a", "net"), b = join("b", "net"), c = join("c", "net");
     pid_t hub = start_hub(GRACE_MS);
 
     (void)state;
-    c = join("c", "net"); /* comes later, and has never said anything */
     send_frame(a, 1, everyone, "to all");
     expect(b, "to all");
     expect(c, "to all");
@@ -287,6 +286,25 @@ static void test_members_do_not_notice_a_new_switch(void **state)
     kill_hub(hub);
 }
 
+static void test_a_silent_member_is_found(void **state)
+{
+    int a = join("a", "net"), c;
+    pid_t hub = start_hub(GRACE_MS);
+    int64_t deadline = xw_deadline(2000);
+    struct pollfd wait = {.events = POLLIN};
+
+    (void)state;
+    c = wait.fd = join("c", "net");
+    do {
+        assert_true(xw_deadline_left(deadline) > 0);
+        send_frame(a, 1, everyone, "is anybody there");
+    } while (poll(&wait, 1, 5) == 0);
+    expect(c, "is anybody there");
+    close(a);
+    close(c);
+    kill_hub(hub);
+}
+
 static void test_a_member_may_come_back(void **state)
 {
     int a = join("a", "net"), b = join("b", "net"), c = join("c", "net");
@@ -301,6 +319,8 @@ static void test_a_member_may_come_back(void **state)
     send_frame(a, 1, everyone, "after that");
     expect(c, "after that");
     b = join("b", "net");
+    send_frame(b, 2, everyone, "back");
+    expect(a, "back");
     send_to_member(a, 1, 2, "found again");
     expect(b, "found again");
     close(a);
@@ -446,6 +466,7 @@ int main(int argc, char **argv)
         TEST(test_a_largest_frame_arrives_whole),
         TEST(test_one_that_does_not_read_holds_up_nobody),
         TEST(test_members_do_not_notice_a_new_switch),
+        TEST(test_a_silent_member_is_found),
         TEST(test_a_member_may_come_back),
         TEST(test_it_ends_when_all_have_gone),
         TEST(test_there_is_one_only),
