@@ -19,3 +19,9 @@ need_namespace() {
             "range in /etc/subuid and /etc/subgid (usermod --add-subuids), or be root"
     fi
 }
+
+# For mmdebstrap: everything belongs to root at the end, so that a user who made the directory in a
+# namespace can remove it like any other files. What is mounted there belongs to the machine.
+# shellcheck disable=SC2016,SC2034 # the hook's own $1; used by the scripts that read this file
+HOOK_ALL_ROOTS='find "$1" -xdev "(" -path "$1/dev" -o -path "$1/proc" -o -path "$1/sys" ")" -prune \
+    -o ! -user 0 -exec chown -h 0:0 {} +'
