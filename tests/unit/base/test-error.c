@@ -38,6 +38,7 @@ static void errno_is_appended(void **state)
     name[sizeof(name) - 1] = '\0';
     errno = ENOSPC;
     assert_int_equal(xw_error_set_errno(&err, "%s", name), -ENOSPC);
+    assert_int_equal(strlen(err.message), XW_ERROR_MESSAGE_SIZE - 1);
     assert_says("nnn...: No space left on device");
 }
 

@@ -71,6 +71,7 @@ static void copy_keeps_holes(void **state)
     uint64_t seen[2] = {0, 0};
 
     (void)state;
+    assert_int_equal(pwrite(to, "rubbish", 7, 5 * MIB), 7);
     assert_int_equal(pwrite(to, "rubbish", 7, 40 * MIB), 7);
     assert_ok(xw_sparse_copy(from, to, last_report, seen, &err));
     assert_same_content("from", "to");
@@ -112,7 +113,8 @@ static void zeros_are_freed(void **state)
     (void)state;
     assert_true(blocks(filled) >= 32 * MIB / 512);
     assert_ok(xw_sparse_punch(filled, &freed, &err));
-    assert_in_range(freed, 31 * MIB, 32 * MIB);
+    /* All but the five blocks of 64 KiB with data in them. */
+    assert_int_equal(freed, 32 * MIB - 5 * 65536);
     assert_true(blocks(filled) <= blocks(sparse) + 1024);
     assert_same_content("sparse", "filled");
     close(sparse);
