@@ -109,7 +109,8 @@ const struct cli_group cli_group_lab = {
         "makes its disk from Debian packages, boots it and keeps the booted state; from then on "
         "every lab wakes from that state, as many side by side as the machine bears.",
     .commands = (const struct cli_command *const[]){
-        &cli_lab_up, &cli_lab_down, &cli_lab_list, &cli_lab_exec,
+        &cli_lab_build, &cli_lab_up, &cli_lab_down, &cli_lab_list, &cli_lab_exec,
+        &cli_lab_save, &cli_lab_restore, &cli_lab_states, &cli_lab_forget,
         NULL,
     },
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* lab build, lab up: what the labs are made of, and bringing them up. */
+/* lab up: from what the user asked for to what lab_up() takes. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,28 +8,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/progress.h"
+#include "cli/lab-recipe.h"
 #include "cli/lab.h"
 
 #define DEFAULT_NAME "lab"
 #define DEFAULT_CPUS 2
 #define DEFAULT_MEMORY_MIB 4096
 #define NETWORKS_MAX 9
-
-static int recipe_from(struct cli_call *call, const struct lab_data *data,
-                       struct lab_recipe *recipe, struct xw_error *err)
-{
-    const char *layer;
-    int rc = lab_release_find(cli_string(call, "release"), &recipe->release, err);
-
-    if (rc)
-        return cli_misuse(call, err, "%s", err ? err->message : "");
-    for (size_t i = 0; (layer = cli_strings(call, "with", i)); i++) {
-        if (i == LAB_LAYERS_MAX)
-            return cli_misuse(call, err, "--with can be given %d times at most", LAB_LAYERS_MAX);
-        recipe->layers[recipe->layer_count++] = layer;
-    }
-    return lab_recipe_load(recipe, data, err);
-}
 
 /* A file the user names, as an absolute path: QEMU runs in another folder. */
 static int absolute_file(struct cli_call *call, const char *option, char *out, size_t size,
@@ -162,7 +147,7 @@ static int run_up(struct cli_call *call, struct xw_error *err)
         ;
     rc = lab_data_find(&data, err);
     if (!rc)
-        rc = recipe_from(call, &data, &recipe, err);
+        rc = cli_lab_recipe(call, &data, &recipe, err);
     if (!rc)
         rc = machine_from(call, &wish.machine, err);
     if (!rc)
@@ -191,7 +176,8 @@ const struct cli_command cli_lab_up = {
         {.name = "release", .letter = 'r', .argument = "RELEASE",
          .help = "Debian release: trixie (default) or bookworm", .value = {.kind = CLI_VALUE_RELEASE}},
         {.name = "with", .letter = 'w', .argument = "LAYER", .flags = CLI_REPEAT,
-         .help = "add a set of packages, such as lvm, ceph or ovs"},
+         .help = "add a set of packages, such as lvm, ceph or ovs",
+         .value = {.kind = CLI_VALUE_CALLBACK, .list = cli_lab_layers}},
         {.name = "cpus", .letter = 'c', .argument = "N", .help = "processors (default 2)"},
         {.name = "memory", .letter = 'm', .argument = "SIZE",
          .help = "memory of the host, MiB unless given a unit (default 4096)"},
