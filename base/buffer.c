@@ -41,7 +41,8 @@ static size_t next_capacity(const struct xw_buffer *buffer, size_t need)
     return capacity;
 }
 
-int xw_buffer_reserve(struct xw_buffer *buffer, size_t size, char **ret_room, struct xw_error *err)
+/* Room for `size` more bytes and the terminator behind what is there. */
+static int make_room(struct xw_buffer *buffer, size_t size, struct xw_error *err)
 {
     size_t start = buffer->memory ? (size_t)(buffer->data - buffer->memory) : 0;
     size_t want, need;
@@ -67,8 +68,16 @@ int xw_buffer_reserve(struct xw_buffer *buffer, size_t size, char **ret_room, st
         buffer->capacity = capacity;
     }
     buffer->data[buffer->length] = '\0';
-    *ret_room = buffer->data + buffer->length;
     return 0;
+}
+
+int xw_buffer_reserve(struct xw_buffer *buffer, size_t size, char **ret_room, struct xw_error *err)
+{
+    int rc = make_room(buffer, size, err);
+
+    if (rc == 0)
+        *ret_room = buffer->data + buffer->length;
+    return rc;
 }
 
 void xw_buffer_commit(struct xw_buffer *buffer, size_t size)
@@ -79,13 +88,12 @@ void xw_buffer_commit(struct xw_buffer *buffer, size_t size)
 
 int xw_buffer_append(struct xw_buffer *buffer, const void *data, size_t size, struct xw_error *err)
 {
-    char *room;
-    int rc = xw_buffer_reserve(buffer, size, &room, err);
+    int rc = make_room(buffer, size, err);
 
     if (rc < 0)
         return rc;
     if (size > 0)
-        memcpy(room, data, size);
+        memcpy(buffer->data + buffer->length, data, size);
     xw_buffer_commit(buffer, size);
     return 0;
 }
@@ -99,7 +107,6 @@ int xw_buffer_vprintf(struct xw_buffer *buffer, struct xw_error *err, const char
                       va_list args)
 {
     va_list again;
-    char *room;
     int n, rc;
 
     va_copy(again, args);
@@ -107,9 +114,9 @@ int xw_buffer_vprintf(struct xw_buffer *buffer, struct xw_error *err, const char
     if (n < 0)
         rc = xw_error_set_errno(err, "cannot format '%s'", format);
     else
-        rc = xw_buffer_reserve(buffer, (size_t)n, &room, err);
+        rc = make_room(buffer, (size_t)n, err);
     if (rc == 0) {
-        vsnprintf(room, (size_t)n + 1, format, again);
+        vsnprintf(buffer->data + buffer->length, (size_t)n + 1, format, again);
         xw_buffer_commit(buffer, (size_t)n);
     }
     va_end(again);
@@ -130,7 +137,6 @@ int xw_buffer_printf(struct xw_buffer *buffer, struct xw_error *err, const char 
 ssize_t xw_buffer_read(struct xw_buffer *buffer, int fd, size_t most, struct xw_error *err)
 {
     size_t left = buffer->limit - buffer->length;
-    char *room;
     ssize_t n;
     int rc;
 
@@ -138,11 +144,11 @@ ssize_t xw_buffer_read(struct xw_buffer *buffer, int fd, size_t most, struct xw_
         return xw_error_set(err, EFBIG, "more than the %zu bytes allowed here", buffer->limit);
     if (most > left)
         most = left;
-    rc = xw_buffer_reserve(buffer, most, &room, err);
+    rc = make_room(buffer, most, err);
     if (rc < 0)
         return rc;
     do {
-        n = read(fd, room, most);
+        n = read(fd, buffer->data + buffer->length, most);
     } while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return -EAGAIN;
@@ -169,9 +175,9 @@ const char *xw_buffer_text(const struct xw_buffer *buffer)
 
 char *xw_buffer_steal(struct xw_buffer *buffer)
 {
-    char *text, *room;
+    char *text;
 
-    if (xw_buffer_reserve(buffer, 0, &room, NULL) < 0)
+    if (make_room(buffer, 0, NULL) < 0)
         return NULL;
     memmove(buffer->memory, buffer->data, buffer->length + 1);
     text = buffer->memory;

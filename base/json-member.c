@@ -74,7 +74,7 @@ static int range(json_t *value, const char *where, const char *key, int64_t min,
 int xw_json_string(const json_t *object, const char *where, const char *key, const char **ret,
                    struct xw_error *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     int rc = member(object, where, key, JSON_STRING, true, &value, err);
 
     if (rc == 0)
@@ -85,7 +85,7 @@ int xw_json_string(const json_t *object, const char *where, const char *key, con
 int xw_json_integer(const json_t *object, const char *where, const char *key, int64_t min,
                     int64_t max, int64_t *ret, struct xw_error *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     int rc = member(object, where, key, JSON_INTEGER, true, &value, err);
 
     return rc < 0 ? rc : range(value, where, key, min, max, ret, err);
@@ -94,7 +94,7 @@ int xw_json_integer(const json_t *object, const char *where, const char *key, in
 int xw_json_bool(const json_t *object, const char *where, const char *key, bool *ret,
                  struct xw_error *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     int rc = member(object, where, key, JSON_TRUE, true, &value, err);
 
     if (rc == 0)
@@ -117,7 +117,7 @@ int xw_json_array(const json_t *object, const char *where, const char *key, json
 int xw_json_opt_string(const json_t *object, const char *where, const char *key,
                        const char *fallback, const char **ret, struct xw_error *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     int rc = member(object, where, key, JSON_STRING, false, &value, err);
 
     if (rc == 0)
@@ -128,7 +128,7 @@ int xw_json_opt_string(const json_t *object, const char *where, const char *key,
 int xw_json_opt_integer(const json_t *object, const char *where, const char *key, int64_t min,
                         int64_t max, int64_t fallback, int64_t *ret, struct xw_error *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     int rc = member(object, where, key, JSON_INTEGER, false, &value, err);
 
     if (rc == 0 && value)
@@ -141,7 +141,7 @@ int xw_json_opt_integer(const json_t *object, const char *where, const char *key
 int xw_json_opt_bool(const json_t *object, const char *where, const char *key, bool fallback,
                      bool *ret, struct xw_error *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     int rc = member(object, where, key, JSON_TRUE, false, &value, err);
 
     if (rc == 0)
