@@ -155,6 +155,14 @@ bool lab_hang_judge(const struct lab_vcpus *samples, size_t count, struct lab_ha
     return false;
 }
 
+bool lab_hang_is_suspicious(const struct lab_vcpus *sample)
+{
+    for (size_t i = 0; i < sample->count; i++)
+        if (is_in_xen(&sample->at[i]) && !sample->at[i].halted)
+            return true;
+    return false;
+}
+
 bool lab_hang_is_stopped(const struct lab_vcpus *sample)
 {
     size_t awake = 0;

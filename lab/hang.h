@@ -58,6 +58,9 @@ struct lab_hang {
  */
 bool lab_hang_judge(const struct lab_vcpus *samples, size_t count, struct lab_hang *ret);
 
+/* Whether any processor runs inside Xen at this moment: reason enough to look again soon. */
+bool lab_hang_is_suspicious(const struct lab_vcpus *sample);
+
 /*
  * Whether this is a Xen that has given up: every processor inside it, and all but one at most
  * halted with interrupts off (machine_halt(), and smp_send_stop() before a restart). What a console

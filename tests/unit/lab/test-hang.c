@@ -5,11 +5,12 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "lab/hang.h"
+#include "lab/hang-watch.h"
 
 #define XEN 0xffff82d040203000u
 #define KERNEL 0xffffffff81000000u
@@ -166,6 +167,96 @@ static void test_a_sample_mixed_from_interrupts_on_and_off(void **state)
     assert_false(lab_hang_judge(samples, 10, &hang));
 }
 
+/* A lab whose second processor is where a script says, one letter a look. */
+struct scripted {
+    const char *at; /* s: spins in Xen; h: halted in Xen; g: in a guest; x: no answer */
+    int nmis;
+};
+
+static int scripted_look(void *opaque, struct lab_vcpus *ret)
+{
+    struct scripted *lab = opaque;
+    char now = *lab->at;
+
+    assert_int_not_equal(now, '\0');
+    lab->at++;
+    if (now == 'x')
+        return -ETIMEDOUT;
+    *ret = (struct lab_vcpus){
+        .count = 2,
+        .at = {{.index = 0, .rip = 0x400000, .flags = ON, .cpl = 3},
+               {.index = 1, .rip = now == 'g' ? KERNEL : XEN, .flags = OFF, .halted = now == 'h'}}};
+    return 0;
+}
+
+static int scripted_rouse(void *opaque)
+{
+    ((struct scripted *)opaque)->nmis++;
+    return 0;
+}
+
+/* Steps through the script; returns the time, from 0, of the NMI, or -1. */
+static int64_t time_of_nmi(const char *script, struct lab_hang_watch **ret)
+{
+    struct scripted *lab = malloc(sizeof(*lab));
+    struct lab_hang_eyes eyes = {scripted_look, scripted_rouse, lab};
+    struct lab_hang_watch *watch = NULL;
+    int64_t now = 0;
+
+    assert_non_null(lab);
+    *lab = (struct scripted){script, 0};
+    assert_int_equal(lab_hang_watch_new(&eyes, 0, &watch, NULL), 0);
+    assert_int_equal(lab_hang_watch_step(watch, LAB_HANG_CALM_MS - 1, NULL), 0);
+    assert_ptr_equal(lab->at, script);
+    while (*lab->at && lab->nmis == 0) {
+        now = lab_hang_watch_next(watch);
+        assert_int_equal(lab_hang_watch_step(watch, now, NULL), 0);
+    }
+    now = lab->nmis ? now : -1;
+    free(lab);
+    *ret = watch;
+    return now;
+}
+
+static void test_the_rhythm_of_looks(void **state)
+{
+    static const struct {
+        const char *script;
+        int64_t nmi_ms;
+    } cases[] = {
+        {"ssssssssss", 500 + 9 * 100},
+        {"gghssssssssss", 4 * 500 + 9 * 100},
+        {"sssssssssgssssssssss", 500 + 9 * 100 + 500 + 9 * 100},
+        {"sssssssssxssssssssss", 500 + 9 * 100 + 500 + 9 * 100},
+        {"ghghgh", -1},
+        {"sssssssss", -1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct lab_hang_watch *watch;
+
+        print_message("# %s\n", cases[i].script);
+        assert_int_equal(time_of_nmi(cases[i].script, &watch), cases[i].nmi_ms);
+        lab_hang_watch_free(watch);
+    }
+}
+
+static void test_one_that_ignores_the_nmi_is_reported(void **state)
+{
+    struct xw_error err = XW_ERROR_INIT;
+    struct lab_hang_watch *watch;
+    int64_t now = time_of_nmi("ssssssssss", &watch);
+
+    (void)state;
+    assert_int_equal(lab_hang_watch_step(watch, now + LAB_HANG_NMI_MS - 1, &err), 0);
+    assert_int_equal(lab_hang_watch_step(watch, now + LAB_HANG_NMI_MS, &err), -EIO);
+    assert_string_equal(err.message,
+                        "Xen hangs: processor 1 spins between ffff82d040203000 and "
+                        "ffff82d040203000 with interrupts off, and does not react to an NMI");
+    lab_hang_watch_free(watch);
+}
+
 static void test_a_stopped_xen(void **state)
 {
     static const struct {
@@ -193,6 +284,8 @@ int main(void)
         cmocka_unit_test(test_too_many_processors_are_refused),
         cmocka_unit_test(test_hangs_are_told_from_work),
         cmocka_unit_test(test_a_sample_mixed_from_interrupts_on_and_off),
+        cmocka_unit_test(test_the_rhythm_of_looks),
+        cmocka_unit_test(test_one_that_ignores_the_nmi_is_reported),
         cmocka_unit_test(test_a_stopped_xen),
     };
 
