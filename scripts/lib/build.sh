@@ -47,7 +47,7 @@ configure() {
 # build_in DIR [MESON-ARGUMENT…] [-- TARGET…]: configures DIR where needed, then compiles.
 # CC and CFLAGS of the environment count as arguments: a directory made with others is made anew.
 build_in() {
-    local dir=$XENWRIGHT_SOURCE/$1 log made_with arguments=()
+    local dir=$XENWRIGHT_SOURCE/$1 log made_with before arguments=()
     shift
     while [ $# -gt 0 ] && [ "$1" != -- ]; do
         arguments+=("$1")
@@ -58,7 +58,8 @@ build_in() {
     log=$dir/.run/build.log
     made_with="$XENWRIGHT_SOURCE ${CC:-} ${CFLAGS:-} ${arguments[*]:-}"
     : >"$log"
-    if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir/.run/made-with" 2>/dev/null)" != "$made_with" ]; then
+    before=$(cat "$dir/.run/made-with" 2>/dev/null || true)
+    if [ ! -f "$dir/build.ninja" ] || [ "$before" != "$made_with" ]; then
         configure "$dir" "$log" ${arguments[@]+"${arguments[@]}"}
         echo "$made_with" >"$dir/.run/made-with"
     fi

@@ -8,7 +8,8 @@
 listed_packages() {
     local list
     for list; do
-        sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$XENWRIGHT_SOURCE/packaging/dependencies/$list.txt"
+        sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' \
+            "$XENWRIGHT_SOURCE/packaging/dependencies/$list.txt"
     done
 }
 
@@ -49,7 +50,9 @@ update_lists() {
 
 # Absent, or older than a day: an old list names files that the mirror no longer has.
 lists_are_old() {
-    [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 -print -quit 2>/dev/null)" ]
+    local fresh
+    fresh=$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null || true)
+    [ -z "$fresh" ]
 }
 
 explain_install_failure() {
@@ -59,7 +62,7 @@ explain_install_failure() {
         apt-cache show --no-all-versions "$name" >/dev/null 2>&1 || unknown+=" $name"
     done
     if [ -n "$unknown" ]; then
-        die "no Debian package here is called:$unknown; the sources in /etc/apt want Debian 12 or 13, 'main'"
+        die "no Debian package here is called:$unknown; /etc/apt must name Debian 12 or 13, 'main'"
     fi
     grep -E '^(E|W|Err)' "$log" | tail -n 8 >&2
     die "the packages could not be installed; try 'apt-get update', then again (all of it: $log)"
@@ -89,7 +92,7 @@ install_packages() {
 need_packages() {
     local stamp key missing
     if ! command -v dpkg-query >/dev/null; then
-        say "this is not Debian; going on in the hope that what packaging/dependencies names is here"
+        say "this is not Debian; going on, as if all that packaging/dependencies names were here"
         return
     fi
     stamp=$XENWRIGHT_SOURCE/build/.run/packages-$(printf %s- "$@")stamp

@@ -16,7 +16,8 @@ summary() {
 }
 
 test_counts_each_line_of_tap() {
-    printf '1..4\nok 1 - one\nok 2 two\n# ok 9 - a comment\nok 3 - three # SKIP no disk\nok 4\n' >a.tap
+    printf '%s\n' 1..4 'ok 1 - one' 'ok 2 two' '# ok 9 - a comment' \
+        'ok 3 - three # SKIP no disk' 'ok 4' >a.tap
     summary 0 '3 passed, 0 failed, 1 skipped' a.tap
     has "$OUTPUT" 'skipped: a: three (no disk)'
 }
