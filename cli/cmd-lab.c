@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The command group `xenwright lab`, and what its commands share. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/progress.h"
 #include "cli/lab.h"
@@ -8,15 +9,22 @@
 
 void cli_lab_names(const struct cli_call *call, struct cli_candidates *out)
 {
+    cli_lab_names_with(call, "", out);
+}
+
+void cli_lab_names_with(const struct cli_call *call, const char *end, struct cli_candidates *out)
+{
     struct lab_place place;
-    char **names;
+    char **names, word[NAME_MAX + 8];
 
     (void)call;
     if (lab_place_open(&place, NULL))
         return;
     if (lab_names(&place, &names, NULL) == 0) {
-        for (char **name = names; *name; name++)
-            cli_candidate(out, *name, NULL);
+        for (char **name = names; *name; name++) {
+            snprintf(word, sizeof(word), "%s%s", *name, end);
+            cli_candidate(out, word, NULL);
+        }
         lab_names_free(names);
     }
     lab_place_close(&place);
@@ -38,17 +46,23 @@ void cli_lab_tags(const struct cli_call *call, struct cli_candidates *out)
     lab_place_close(&place);
 }
 
-int cli_lab_open(struct cli_call *call, size_t index, struct lab_place *place,
-                 struct lab_record *record, struct xw_error *err)
+static int open_named(const char *name, struct lab_place *place, struct lab_record *record,
+                      struct xw_error *err)
 {
     int rc = lab_place_open(place, err);
 
     if (rc)
         return rc;
-    rc = lab_record_read(place, cli_argument(call, index), record, err);
+    rc = lab_record_read(place, name, record, err);
     if (rc)
         lab_place_close(place);
     return rc;
+}
+
+int cli_lab_open(struct cli_call *call, size_t index, struct lab_place *place,
+                 struct lab_record *record, struct xw_error *err)
+{
+    return open_named(cli_argument(call, index), place, record, err);
 }
 
 static int explain_not_running(const struct lab_record *record, enum lab_status status,
@@ -79,7 +93,13 @@ static int explain_not_running(const struct lab_record *record, enum lab_status 
 int cli_lab_open_running(struct cli_call *call, size_t index, struct lab_place *place,
                          struct lab_record *record, struct xw_error *err)
 {
-    int rc = cli_lab_open(call, index, place, record, err);
+    return cli_lab_open_running_named(cli_argument(call, index), place, record, err);
+}
+
+int cli_lab_open_running_named(const char *name, struct lab_place *place,
+                               struct lab_record *record, struct xw_error *err)
+{
+    int rc = open_named(name, place, record, err);
 
     if (rc)
         return rc;
@@ -110,7 +130,7 @@ const struct cli_group cli_group_lab = {
         "every lab wakes from that state, as many side by side as the machine bears.",
     .commands = (const struct cli_command *const[]){
         &cli_lab_build, &cli_lab_up, &cli_lab_down, &cli_lab_list, &cli_lab_exec,
-        &cli_lab_save, &cli_lab_restore, &cli_lab_states, &cli_lab_forget,
+        &cli_lab_cp, &cli_lab_console, &cli_lab_log, &cli_lab_save, &cli_lab_restore, &cli_lab_states, &cli_lab_forget,
         NULL,
     },
 };

@@ -4,7 +4,8 @@
 
 static int run_exec(struct cli_call *call, struct xw_error *err)
 {
-    return cli_lab_remote(call, (const char *const *)cli_arguments(call, 1), err);
+    return cli_lab_remote(call, (const char *const *)cli_arguments(call, 1), cli_flag(call, "tty"),
+                          err);
 }
 
 const struct cli_command cli_lab_exec = {

@@ -126,9 +126,9 @@ static int run_watched(struct cli_call *call, const struct lab_place *place,
     return rc;
 }
 
-int cli_lab_remote(struct cli_call *call, const char *const *argv, struct xw_error *err)
+int cli_lab_remote(struct cli_call *call, const char *const *argv, bool tty, struct xw_error *err)
 {
-    struct lab_exec exec = {.argv = argv, .tty = cli_flag(call, "tty"), .in = STDIN_FILENO,
+    struct lab_exec exec = {.argv = argv, .tty = tty, .in = STDIN_FILENO,
                             .out = STDOUT_FILENO, .err = STDERR_FILENO};
     const char *term = getenv("TERM");
     char term_env[128];

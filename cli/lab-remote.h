@@ -5,7 +5,7 @@
 
 #include "cli/lab.h"
 
-/* For a CLI_PASSTHROUGH command with the lab as argument 0 and an option --tty: sets its exit status. */
-int cli_lab_remote(struct cli_call *call, const char *const *argv, struct xw_error *err);
+/* Runs argv in the lab of argument 0, on a terminal of its own if `tty`; sets the exit status. */
+int cli_lab_remote(struct cli_call *call, const char *const *argv, bool tty, struct xw_error *err);
 
 #endif

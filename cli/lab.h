@@ -8,6 +8,8 @@
 
 /* Completion: names of labs; the saved states of the lab named first. */
 void cli_lab_names(const struct cli_call *call, struct cli_candidates *out);
+/* The same, with `end` behind each. */
+void cli_lab_names_with(const struct cli_call *call, const char *end, struct cli_candidates *out);
 void cli_lab_tags(const struct cli_call *call, struct cli_candidates *out);
 
 /* Open the cache, read the record of the lab in argument `index`. Both go back to the caller. */
@@ -17,6 +19,9 @@ int cli_lab_open(struct cli_call *call, size_t index, struct lab_place *place,
 /* As above, but the lab has to run: else -ENOTCONN, with what it is instead and what to do. */
 int cli_lab_open_running(struct cli_call *call, size_t index, struct lab_place *place,
                          struct lab_record *record, struct xw_error *err);
+
+int cli_lab_open_running_named(const char *name, struct lab_place *place,
+                               struct lab_record *record, struct xw_error *err);
 
 /* A reporter that shows its steps as progress. */
 struct lab_reporter cli_lab_reporter(struct xw_progress *progress);
