@@ -54,12 +54,15 @@ static inline void xw_cleanup_buffer(struct xw_buffer *at)
     xw_buffer_free(at);
 }
 
-/* Initialise each at its declaration: pointers to NULL, descriptors to -1, buffers by INIT. */
-#define xw_auto_free __attribute__((cleanup(xw_cleanup_free)))
-#define xw_auto_close __attribute__((cleanup(xw_cleanup_close)))
-#define xw_auto_fclose __attribute__((cleanup(xw_cleanup_fclose)))
-#define xw_auto_closedir __attribute__((cleanup(xw_cleanup_closedir)))
-#define xw_auto_json __attribute__((cleanup(xw_cleanup_json)))
-#define xw_auto_buffer __attribute__((cleanup(xw_cleanup_buffer)))
+/*
+ * Initialise each at its declaration: pointers to NULL, descriptors to -1, buffers by INIT. One may be
+ * there only to take over what a parameter brought: hence "unused".
+ */
+#define xw_auto_free __attribute__((cleanup(xw_cleanup_free), unused))
+#define xw_auto_close __attribute__((cleanup(xw_cleanup_close), unused))
+#define xw_auto_fclose __attribute__((cleanup(xw_cleanup_fclose), unused))
+#define xw_auto_closedir __attribute__((cleanup(xw_cleanup_closedir), unused))
+#define xw_auto_json __attribute__((cleanup(xw_cleanup_json), unused))
+#define xw_auto_buffer __attribute__((cleanup(xw_cleanup_buffer), unused))
 
 #endif
