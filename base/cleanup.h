@@ -55,8 +55,8 @@ static inline void xw_cleanup_buffer(struct xw_buffer *at)
 }
 
 /*
- * Initialise each at its declaration: pointers to NULL, descriptors to -1, buffers by INIT. One may be
- * there only to take over what a parameter brought: hence "unused".
+ * Initialise each at its declaration: pointers to NULL, descriptors to -1, buffers by INIT. One may
+ * be there only to take over what a parameter brought: hence "unused".
  */
 #define xw_auto_free __attribute__((cleanup(xw_cleanup_free), unused))
 #define xw_auto_close __attribute__((cleanup(xw_cleanup_close), unused))
