@@ -227,7 +227,7 @@ static int describe_config(const char *path, json_t **ret_json, struct xw_error 
     return 0;
 }
 
-/* What holds a slash is a file. Anything else is a domain, or a file where no domain has the name. */
+/* What holds a slash is a file. Anything else is a domain, or a file where none has the name. */
 static int describe(const char *name, json_t **ret_json, struct xw_error *err)
 {
     int ret;

@@ -151,6 +151,16 @@ struct cli_group {
 extern const struct cli_group *const cli_groups[];
 
 /*
+ * Programs that this program starts of itself, apart from the user: "xenwright NAME ARGUMENT". The
+ * end is an entry with name NULL (cli/groups.c). run: 0, or a negative errno with *err filled.
+ */
+struct cli_service {
+    const char *name; /* begins with "__" */
+    int (*run)(const char *argument, struct xw_error *err);
+};
+extern const struct cli_service cli_services[];
+
+/*
  * Options of a call. `name` is one of the command's own options or one that its flags bring;
  * asking for another is a mistake in the program and aborts. Strings belong to the call.
  */

@@ -214,14 +214,26 @@ static int run(const struct cli_group *const *groups, size_t count, char **words
     return status;
 }
 
-/* The commands that scripts use: no options, no help. */
+static const struct cli_service *find_service(const char *name)
+{
+    const struct cli_service *service = cli_services;
+
+    while (service->name && strcmp(service->name, name) != 0)
+        service++;
+    return service->name ? service : NULL;
+}
+
+/* The commands that scripts and this program itself use: no options, no help. */
 static bool run_hidden(const struct cli_group *const *groups, size_t count, char **words,
                        int *ret_status)
 {
     struct xw_error err = XW_ERROR_INIT;
+    const struct cli_service *service = count == 2 ? find_service(words[0]) : NULL;
     int rc = 0;
 
-    if (count > 0 && strcmp(words[0], "__complete") == 0)
+    if (service)
+        rc = service->run(words[1], &err);
+    else if (count > 0 && strcmp(words[0], "__complete") == 0)
         cli_complete(groups, words + 1, count - 1);
     else if (count == 2 && strcmp(words[0], "__commands") == 0 && strcmp(words[1], "--json") == 0)
         rc = cli_dump(groups, &err);

@@ -202,3 +202,4 @@ const struct cli_group cli_group_widget = {
 };
 
 const struct cli_group *const cli_groups[] = {&cli_group_widget, NULL};
+const struct cli_service cli_services[] = {{NULL, NULL}};
