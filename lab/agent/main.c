@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* xenwright-agent: its command line. */
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -56,7 +55,6 @@ int main(int argc, char **argv)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_IGN);
-    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); /* programs get nothing that the agent inherited */
     int result = fill_standard_streams() < 0 ? -1 : agent_loop_init();
     if (result == 0)
         result = (*listener)->start(argv[2]);

@@ -161,7 +161,8 @@ static pid_t __attribute__((noinline)) vfork_into(const struct agent_request *re
         return pid;
     setsid();
     signal(SIGPIPE, SIG_DFL); /* the one signal that the agent ignores */
-    if (fchdir(stdio->directory) == 0 && place_streams(stdio) == 0)
+    if (fchdir(stdio->directory) == 0 && place_streams(stdio) == 0 &&
+        close_range(3, ~0u, 0) == 0)
         execve(path, request->argv, request->env);
     *error = errno;
     _exit(127);
