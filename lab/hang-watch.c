@@ -61,7 +61,6 @@ static int report(const struct lab_hang_watch *watch, struct xw_error *err)
 int lab_hang_watch_step(struct lab_hang_watch *watch, int64_t now_ms, struct xw_error *err)
 {
     struct lab_vcpus sample;
-    bool suspicious;
 
     if (now_ms < watch->next_ms)
         return 0;
@@ -73,10 +72,8 @@ int lab_hang_watch_step(struct lab_hang_watch *watch, int64_t now_ms, struct xw_
         return 0;
     }
     add_sample(watch, &sample);
-    suspicious = lab_hang_is_suspicious(&sample);
-    if (!suspicious)
-        watch->count = 0;
-    watch->next_ms = now_ms + (suspicious ? LAB_HANG_INTERVAL_MS : LAB_HANG_CALM_MS);
+    watch->next_ms =
+        now_ms + (lab_hang_is_suspicious(&sample) ? LAB_HANG_INTERVAL_MS : LAB_HANG_CALM_MS);
     if (lab_hang_judge(watch->samples, watch->count, &watch->hang)) {
         xw_log(XW_LOG_DEBUG, "processor %u spins inside Xen: sending an NMI", watch->hang.vcpu);
         watch->eyes.rouse(watch->eyes.opaque);

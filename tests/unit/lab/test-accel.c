@@ -159,6 +159,9 @@ static void test_the_device_of_this_machine(void **state)
     lab_kvm_judge("/dev/kvm", &facts, &accel);
     print_message("# %s: %s\n", lab_accel_kind_name(accel.kind), accel.reason);
     assert_true(facts.reached >= LAB_KVM_OPENED);
+    /* Whatever it lacks: if it runs instructions at all, the result is right. */
+    if (facts.reached == LAB_KVM_CREATED)
+        assert_true(facts.error != 0 || facts.too_slow);
     if (facts.reached >= LAB_KVM_SPOKEN) {
         assert_int_equal(facts.long_mode, cpu_has("lm"));
         assert_int_equal(facts.sse2, cpu_has("sse2"));
