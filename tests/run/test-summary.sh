@@ -28,6 +28,15 @@ test_names_what_failed() {
     has "$OUTPUT" 'failed: a: two'
 }
 
+test_tells_what_a_failure_says_of_itself() {
+    printf '%s\n' 1..3 'not ok 1 - one' '# 3 is not 4' 'not ok 2 - two' '# a' '# b' 'ok 3' '# c' >a.tap
+    summary 1 '1 passed, 2 failed, 0 skipped' a.tap
+    same 'failed: a: one (3 is not 4)
+failed: a: two
+    a
+    b' "$(head -n 4 <<<"$OUTPUT")"
+}
+
 test_counts_an_early_end_as_a_failure() {
     printf '1..3\nok 1 - one\n' >a.tap
     summary 1 '1 passed, 1 failed, 0 skipped' a.tap
