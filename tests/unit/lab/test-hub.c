@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -317,7 +318,7 @@ static void test_a_silent_member_is_found(void **state)
 /* The moment between name and reachability, stretched: nothing tells when it is over. */
 static void test_a_socket_that_is_reachable_later_is_found(void **state)
 {
-    int a = join("a", "net"), c = join(".hidden", "net");
+    int a = join("a", "net"), b = join("b", "net"), c = join(".hidden", "net");
     pid_t hub;
 
     (void)state;
@@ -325,11 +326,13 @@ static void test_a_socket_that_is_reachable_later_is_found(void **state)
     assert_int_equal(mkdir("c", 0700), 0);
     hub = start_hub(GRACE_MS);
     assert_int_equal(symlink("../.hidden/link-net.sock", "c/link-net.sock"), 0);
-    send_frame(a, 1, everyone, "to nobody");
+    send_frame(a, 1, everyone, "the folders have been looked at");
+    expect(b, "the folders have been looked at");
     c = join(".later", "net");
     assert_int_equal(rename(".later/link-net.sock", ".hidden/link-net.sock"), 0);
     call_until_heard(a, c);
     close(a);
+    close(b);
     close(c);
     kill_hub(hub);
 }
@@ -407,6 +410,18 @@ static pid_t running_hub(void)
     return pid;
 }
 
+/* Kill the switch that lab_hub_ensure started and wait until it is gone. */
+static void kill_running_hub(void)
+{
+    pid_t pid = running_hub();
+    struct pollfd end = {.fd = pidfd_open(pid, 0), .events = POLLIN};
+
+    assert_true(end.fd >= 0);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(poll(&end, 1, WAIT_MS), 1);
+    close(end.fd);
+}
+
 static void test_ensure_starts_it_once(void **state)
 {
     int a = -1, b = -1;
@@ -421,12 +436,12 @@ static void test_ensure_starts_it_once(void **state)
     b = join("b", "net");
     send_frame(a, 1, everyone, "hello");
     expect(b, "hello");
-    assert_int_equal(kill(hub, SIGKILL), 0);
+    kill_running_hub();
     assert_int_equal(lab_hub_ensure(labs_fd, "net", self, NULL), 0);
     assert_int_not_equal(running_hub(), hub);
     send_frame(a, 1, everyone, "again");
     expect(b, "again");
-    assert_int_equal(kill(running_hub(), SIGKILL), 0);
+    kill_running_hub();
     close(a);
     close(b);
 }
@@ -454,7 +469,7 @@ static void test_many_ensure_it_at_once(void **state)
         assert_int_equal(waitpid(children[i], &status, 0), children[i]);
         assert_int_equal(status, 0);
     }
-    assert_int_equal(kill(running_hub(), SIGKILL), 0);
+    kill_running_hub();
 }
 
 static void test_ensure_says_why_not(void **state)
