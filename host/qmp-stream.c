@@ -100,7 +100,8 @@ int xw_qmp_stream_next(struct xw_qmp_stream *stream, struct xw_qmp_message *mess
         size_t length;
 
         if (buffer->length > stream->scanned)
-            newline = memchr(buffer->data + stream->scanned, '\n', buffer->length - stream->scanned);
+            newline = memchr(buffer->data + stream->scanned, '\n',
+                             buffer->length - stream->scanned);
         length = newline ? (size_t)(newline - buffer->data) : buffer->length;
         if (length > XW_QMP_MAX_LINE)
             return xw_error_set(err, EPROTO, "a line of more than %d bytes arrived",

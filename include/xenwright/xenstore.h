@@ -3,8 +3,8 @@
  * Xenstore, with limits, bounded retries and waits that end.
  *
  * Paths and their rules: Xen's docs/misc/xenstore.txt. Errors of xenstored come back as the
- * negative errno it gave (-ENOENT, -EACCES, -ENOSPC and so on), with the path in the message. Where the
- * daemon goes away every call fails, none hangs.
+ * negative errno it gave (-ENOENT, -EACCES, -ENOSPC and so on), with the path in the message. Where
+ * the daemon goes away every call fails, none hangs.
  */
 #ifndef XENWRIGHT_XENSTORE_H
 #define XENWRIGHT_XENSTORE_H

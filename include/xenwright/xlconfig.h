@@ -40,9 +40,10 @@ struct xw_xlconfig {
 
 /*
  * Reads a file. Stricter than xl in this: a value of the wrong kind (a list for a number, a MAC
- * address that is none) is an error here, where xl warns and goes on without it. Errors of its contents are -EINVAL with "FILE:LINE: …" (disks and vifs, whose
- * lines libxlutil does not tell, with their place in the list); a file over
- * XW_XLCONFIG_MAX_SIZE is -EFBIG. Free with xw_xlconfig_free().
+ * address that is none) is an error here, where xl warns and goes on without it. Errors of its
+ * contents are -EINVAL with "FILE:LINE: ..." (for disks and vifs, whose lines libxlutil does not
+ * tell, with their place in the list); a file over XW_XLCONFIG_MAX_SIZE is -EFBIG. Free with
+ * xw_xlconfig_free().
  */
 XW_PUBLIC int xw_xlconfig_read(const char *path, struct xw_xlconfig **config,
                                struct xw_error *err);

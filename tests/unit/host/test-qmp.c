@@ -12,9 +12,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -191,7 +193,8 @@ static void test_a_peer_that_goes_away_is_noticed_at_once(void **state)
 
 static void test_garbage_breaks_the_connection_for_good(void **state)
 {
-    struct xw_qmp *qmp = connected(READY "{\"return\": {}, \"id\": 2\n{\"return\": {}, \"id\": 3}\n");
+    struct xw_qmp *qmp = connected(READY "{\"return\": {}, \"id\": 2\n"
+                                   "{\"return\": {}, \"id\": 3}\n");
     struct xw_error err = XW_ERROR_INIT;
 
     (void)state;
@@ -204,7 +207,8 @@ static void test_garbage_breaks_the_connection_for_good(void **state)
 
 static void test_events_are_kept_in_order(void **state)
 {
-    struct xw_qmp *qmp = connected(READY "{\"event\": \"A\", \"data\": {\"n\": 1}}\n{\"event\": \"B\"}\n"
+    struct xw_qmp *qmp = connected(READY "{\"event\": \"A\", \"data\": {\"n\": 1}}\n"
+                                   "{\"event\": \"B\"}\n"
                                    "{\"event\": \"A\", \"data\": {\"n\": 2}}\n"
                                    "{\"return\": {}, \"id\": 2}\n{\"event\": \"C\"}\n");
     static const struct {
@@ -297,7 +301,7 @@ static void test_an_endless_line_is_cut_off(void **state)
     pid_t pid;
 
     (void)state;
-    pid = endless_peer(&client, "{\"QMP\": \"", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    pid = endless_peer(&client, "{\"QMP\": \"", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     assert_int_equal(xw_qmp_attach(&qmp, client, "fake", LATE, &err), -EPROTO);
     assert_string_equal(err.message, "fake: a line of more than 1048576 bytes arrived");
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -322,20 +326,30 @@ static void test_endless_events_do_not_delay_the_timeout(void **state)
     assert_int_equal(waitpid(pid, &status, 0), pid);
 }
 
-static void test_json_too_deep_is_refused(void **state)
+/* Asks, and is answered with so many arrays, one in the other, in the object around them. */
+static int nested_answer(int arrays)
 {
-    char script[256] = "";
     struct xw_error err = XW_ERROR_INIT;
-    struct xw_qmp *qmp = NULL;
+    char script[512] = READY "{\"id\": 2, \"return\": ";
+    struct xw_qmp *qmp;
+    int ret;
 
-    (void)state;
-    strcpy(script, "{\"QMP\": ");
-    for (int i = 0; i < XW_QMP_MAX_DEPTH; i++)
+    for (int i = 0; i < arrays; i++)
         strcat(script, "[");
-    for (int i = 0; i < XW_QMP_MAX_DEPTH; i++)
+    for (int i = 0; i < arrays; i++)
         strcat(script, "]");
     strcat(script, "}\n");
-    assert_int_equal(attach(script, LATE, &qmp, &err), -EPROTO);
+    qmp = connected(script);
+    ret = xw_qmp_execute(qmp, "query", NULL, LATE, NULL, &err);
+    xw_qmp_close(qmp);
+    return ret;
+}
+
+static void test_json_too_deep_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(nested_answer(XW_QMP_MAX_DEPTH - 1), 0);
+    assert_int_equal(nested_answer(XW_QMP_MAX_DEPTH), -EPROTO);
 }
 
 static void test_a_descriptor_is_passed_along(void **state)
@@ -393,6 +407,7 @@ static pid_t start_qemu(int *fd)
     if (pid == 0) {
         char chardev[64];
 
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* also where a check fails */
         close(pair[0]);
         snprintf(chardev, sizeof(chardev), "socket,id=qmp,fd=%d", pair[1]);
         execlp("qemu-system-x86_64", "qemu-system-x86_64", "-M", "none", "-nodefaults", "-display",

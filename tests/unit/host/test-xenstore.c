@@ -354,9 +354,11 @@ static void test_waiting_for_a_value(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         pid_t pid = start(cases[i].part);
         struct xw_error err = XW_ERROR_INIT;
+        int64_t before = xw_clock_ms();
 
         assert_int_equal(xw_xenstore_wait("/node", cases[i].wanted, cases[i].timeout, &err),
                          cases[i].ret);
+        assert_in_range(xw_clock_ms() - before, 0, LATE / 2); /* none waits for the time to end */
         assert_string_equal(err.message, cases[i].message);
         stop(pid);
     }

@@ -163,7 +163,8 @@ static void test_disks_in_all_spellings(void **state)
         assert_string_equal(config->disks->script, cases[i].script);
         assert_int_equal(config->disks->readonly, cases[i].readonly);
         assert_int_equal(config->disks->cdrom, cases[i].cdrom);
-        assert_string_equal(config->disks->backend_domain, strstr(text, "backend=") ? "storage" : "");
+        assert_string_equal(config->disks->backend_domain,
+                            strstr(text, "backend=") ? "storage" : "");
         xw_xlconfig_free(config);
     }
 }
@@ -171,7 +172,8 @@ static void test_disks_in_all_spellings(void **state)
 static void test_lists_over_several_lines_keep_their_order(void **state)
 {
     struct xw_xlconfig *config = parsed("disk = [\n  '/a,raw,xvda', # first\n\n '/b,raw,xvdb',\n]\n"
-                                        "disk += ['/c,raw,xvdc']\nname = 'a'\nvif = ['', 'bridge=x']\n");
+                                        "disk += ['/c,raw,xvdc']\nname = 'a'\n"
+                                        "vif = ['', 'bridge=x']\n");
     const struct xw_disk *disk = config->disks;
 
     (void)state;
@@ -191,7 +193,8 @@ static void test_a_vif_with_everything(void **state)
 {
     struct xw_xlconfig *config = parsed(
         "name='a'\nvif=['mac=0:16:3E:1:2:fF, bridge=xenbr0,ip=10.0.0.2 10.0.0.3,script=vif-route,"
-        "vifname=web0,model=e1000,type=ioemu,backend=net,devid=7,rate=10Mb/s,unknown=1,trusted']\n");
+        "vifname=web0,model=e1000,type=ioemu,backend=net,devid=7,rate=10Mb/s,"
+        "unknown=1,trusted']\n");
     const struct xw_vif *vif = config->vifs;
 
     (void)state;
