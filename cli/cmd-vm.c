@@ -235,7 +235,9 @@ static int describe(const char *name, json_t **ret_json, struct xw_error *err)
     if (strchr(name, '/'))
         return describe_config(name, ret_json, err);
     ret = describe_running(name, ret_json, err);
-    if ((ret == -ENOENT || ret == -ENODEV) && !access(name, F_OK)) {
+    /* Also where there are no domains, or none that this user may look at. */
+    if ((ret == -ENOENT || ret == -ENODEV || ret == -EPERM || ret == -EACCES) &&
+        !access(name, F_OK)) {
         xw_error_clear(err);
         return describe_config(name, ret_json, err);
     }
