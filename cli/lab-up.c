@@ -137,7 +137,7 @@ static int run_up(struct cli_call *call, struct xw_error *err)
     const char *name = cli_argument(call, 0);
     struct lab_wish wish = {.name = name ? name : DEFAULT_NAME, .recipe = &recipe,
                             .qemu = cli_string(call, "qemu"), .fresh = cli_flag(call, "fresh"),
-                            .gdb = cli_flag(call, "gdb"), .disks = disks, .networks = networks,
+                            .bare = cli_flag(call, "bare"), .gdb = cli_flag(call, "gdb"), .disks = disks, .networks = networks,
                             .mirror = cli_string(call, "mirror")};
     int rc = lab_name_check("lab", wish.name, err);
 
@@ -186,6 +186,7 @@ const struct cli_command cli_lab_up = {
         {.name = "link", .letter = 'l', .argument = "NET", .flags = CLI_REPEAT,
          .help = "join the network NET, which all labs that join it share"},
         {.name = "fresh", .help = "boot instead of restoring a saved state"},
+        {.name = "bare", .help = "do not put this build of xenwright into dom0"},
         {.name = "xen", .argument = "FILE", .help = "boot this Xen (plain or gzip)",
          .value = {.kind = CLI_VALUE_FILE}},
         {.name = "xen-args", .argument = "ARGS", .help = "more arguments for Xen"},

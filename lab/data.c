@@ -45,6 +45,7 @@ int lab_data_find(struct lab_data *ret, struct xw_error *err)
     ret->self[length] = '\0';
 
     find_build(ret->self, build);
+    snprintf(ret->source, sizeof(ret->source), "%s", build[0] ? XENWRIGHT_SOURCE_DIR : "");
     if (build[0])
         rc = join(ret->share, XENWRIGHT_SOURCE_DIR, "lab", err);
     else

@@ -17,7 +17,7 @@ static int connect_monitor(const struct lab_hang_target *target, struct xw_qmp *
     int fd = -1;
     int rc;
 
-    snprintf(path, sizeof(path), "%s/qmp", target->name);
+    snprintf(path, sizeof(path), "%s/watch", target->name);
     rc = xw_socket_connect(target->place->labs, path, MONITOR_MS, &fd, NULL);
     return rc == 0 ? xw_qmp_attach(ret, fd, target->name, MONITOR_MS, NULL) : rc;
 }

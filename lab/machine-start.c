@@ -141,8 +141,11 @@ static void add_devices(struct command *command, const struct lab_start *start)
         "logappend=on", start->name, start->name);
     add(command, "-serial");
     add(command, "chardev:console");
+    /* A monitor serves one client at a time: one for commands, one for looking (lab/hang-monitor.c). */
     add(command, "-qmp");
     add(command, "unix:%s/qmp,server=on,wait=off", start->name);
+    add(command, "-qmp");
+    add(command, "unix:%s/watch,server=on,wait=off", start->name);
 }
 
 static int add_plugs(struct command *command, const struct lab_start *start, struct xw_error *err)

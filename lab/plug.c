@@ -9,15 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/json.h"
 #include "lab/machine.h"
 
 static int to_text(json_t *json, char *out, size_t size, struct xw_error *err)
 {
-    xw_auto_json json_t *owned = json;
     size_t length = json ? json_dumpb(json, out, size - 1, JSON_COMPACT) : size;
 
+    json_decref(json);
     if (length >= size)
         return xw_error_set(err, E2BIG, "a disk's file name is too long");
     out[length] = '\0';

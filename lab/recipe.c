@@ -30,6 +30,7 @@ static int add_layer(int layers, const char *name, struct xw_buffer *packages,
 {
     xw_auto_buffer struct xw_buffer text = XW_BUFFER_INIT(LAYER_SIZE_MAX);
     struct xw_error reason = XW_ERROR_INIT;
+    xw_auto_free char *whole = NULL;
     char *rest, *line;
     int rc = strchr(name, '/') ? -ENOENT : xw_file_read(layers, name, LAYER_SIZE_MAX, &text, &reason);
 
@@ -40,10 +41,8 @@ static int add_layer(int layers, const char *name, struct xw_buffer *packages,
     rc = xw_buffer_append(hashed, text.data, text.length, err);
     if (rc)
         return rc;
-    rest = xw_buffer_steal(&text);
-    xw_auto_free char *whole = rest;
-
-    for (line = strtok_r(rest, "\n", &rest); line && !rc; line = strtok_r(NULL, "\n", &rest))
+    whole = xw_buffer_steal(&text);
+    for (line = strtok_r(whole, "\n", &rest); line && !rc; line = strtok_r(NULL, "\n", &rest))
         if (line[0] != '#')
             rc = xw_buffer_printf(packages, err, "%s%s", packages->length ? "," : "", line);
     return rc;

@@ -12,6 +12,7 @@
 #include "lab/lab.h"
 #include "lab/link.h"
 #include "lab/overlay.h"
+#include "lab/package.h"
 #include "lab/raise.h"
 #include "lab/save.h"
 
@@ -27,6 +28,7 @@ struct raising {
     struct lab_hold hold;
     struct lab_record *record;
     struct lab_image image;
+    char packages[PATH_MAX]; /* folder of those to be installed; "" for none */
     bool restore_failed; /* the state is to blame, perhaps */
 };
 
@@ -167,6 +169,8 @@ static int raise_lab(struct raising *raising, struct xw_error *err)
         rc = start_and_wake(raising, err);
     if (!rc)
         rc = lab_link_plug(raising->place, record, err);
+    if (!rc && raising->packages[0])
+        rc = lab_package_install(raising->place, record, raising->packages, err);
     if (!rc)
         rc = lab_record_write(raising->place, record, err);
     if (!rc)
@@ -242,6 +246,9 @@ static int up_held(struct raising *raising, enum lab_up_outcome *ret_outcome, st
         rc = choose_accel(raising, err);
     if (!rc)
         rc = get_image(raising, err);
+    if (!rc && !raising->wish->bare)
+        rc = lab_package_make(raising->place, raising->data, raising->wish->recipe->release,
+                              raising->reporter, raising->packages, err);
     if (!rc)
         rc = restore_or_boot(raising, ret_outcome, err);
     /* A state that does not wake may have rotted on the disk: only then is reading all of it worth it. */

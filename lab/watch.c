@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "lab/crash.h"
+#include "lab/hang-watch.h"
 
 #define READ_SIZE 65536
 
@@ -25,6 +26,8 @@ struct lab_watch {
     char line[160];      /* the last line that was not empty */
     size_t line_length;
     bool line_ended;
+    struct lab_hang_target target;
+    struct lab_hang_watch *hang;
 };
 
 static int open_log(struct lab_watch *watch, struct xw_error *err)
@@ -40,6 +43,13 @@ static int open_log(struct lab_watch *watch, struct xw_error *err)
     if (watch->inotify < 0 || inotify_add_watch(watch->inotify, path, IN_MODIFY) < 0)
         return xw_error_set_errno(err, "lab '%s': cannot watch console.log", watch->name);
     return 0;
+}
+
+static int open_hang(struct lab_watch *watch, struct xw_error *err)
+{
+    const struct lab_hang_eyes eyes = lab_hang_eyes_of(&watch->target);
+
+    return lab_hang_watch_new(&eyes, xw_clock_ms(), &watch->hang, err);
 }
 
 int lab_watch_open(const struct lab_place *place, const char *name, pid_t pid,
@@ -59,6 +69,9 @@ int lab_watch_open(const struct lab_place *place, const char *name, pid_t pid,
         rc = lab_crash_scan_new(&watch->scan, err);
     if (!rc)
         rc = open_log(watch, err);
+    watch->target = (struct lab_hang_target){.place = place, .name = watch->name};
+    if (!rc)
+        rc = open_hang(watch, err);
     if (!rc)
         rc = lab_watch_check(watch, err);
     if (rc)
@@ -79,22 +92,29 @@ void lab_watch_free(struct lab_watch *watch)
     if (watch->pidfd >= 0)
         close(watch->pidfd);
     lab_crash_scan_free(watch->scan);
+    lab_hang_watch_free(watch->hang);
     free(watch);
+}
+
+/* Lower a poll timeout so that it ends at a moment of xw_clock_ms. */
+static void wake_at(int64_t moment, int *timeout_ms)
+{
+    int64_t left = moment - xw_clock_ms();
+
+    if (left < 0)
+        left = 0;
+    if (*timeout_ms < 0 || *timeout_ms > left)
+        *timeout_ms = (int)left;
 }
 
 size_t lab_watch_pollfds(const struct lab_watch *watch, struct pollfd fds[LAB_WATCH_POLLFDS],
                          int *timeout_ms)
 {
-    int quiet = (int)(watch->last_output + LAB_CRASH_QUIET_MS - xw_clock_ms());
-
     fds[0] = (struct pollfd){.fd = watch->inotify, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = watch->pidfd, .events = POLLIN};
-    if (watch->state == LAB_CRASH_SUSPECTED) {
-        if (quiet < 0)
-            quiet = 0;
-        if (*timeout_ms < 0 || *timeout_ms > quiet)
-            *timeout_ms = quiet;
-    }
+    if (watch->state == LAB_CRASH_SUSPECTED)
+        wake_at(watch->last_output + LAB_CRASH_QUIET_MS, timeout_ms);
+    wake_at(lab_hang_watch_next(watch->hang), timeout_ms);
     return LAB_WATCH_POLLFDS;
 }
 
@@ -156,6 +176,24 @@ static int report_crash(struct lab_watch *watch, struct xw_error *err)
     return rc;
 }
 
+/* A Xen that hangs and says nothing even after an NMI gets a report of our own making. */
+static int check_hang(struct lab_watch *watch, struct xw_error *err)
+{
+    struct xw_error hang = XW_ERROR_INIT;
+    char path[LAB_NAME_MAX + 64];
+    int rc = lab_hang_watch_step(watch->hang, xw_clock_ms(), &hang);
+
+    if (!rc)
+        return 0;
+    xw_auto_json json_t *json = json_pack("{s:s, s:s, s:n, s:n, s:n, s:[], s:s}", "kind", "hang", "reason",
+                                          hang.message, "cpu", "rip", "symbol", "backtrace", "text",
+                                          hang.message);
+
+    snprintf(path, sizeof(path), "%s/crash.json", watch->name);
+    rc = xw_json_write_file(watch->place->labs, path, json, 0600, err);
+    return rc ? rc : xw_error_set(err, EIO, "lab '%s': %s", watch->name, hang.message);
+}
+
 int lab_watch_check(struct lab_watch *watch, struct xw_error *err)
 {
     struct pollfd ended = {.fd = watch->pidfd, .events = POLLIN};
@@ -166,6 +204,8 @@ int lab_watch_check(struct lab_watch *watch, struct xw_error *err)
     if (poll(&ended, 1, 0) > 0)
         return xw_error_set(err, ECONNRESET, "lab '%s': its QEMU has ended; 'xenwright lab list' "
                             "shows what is left", watch->name);
+    if (watch->state == LAB_CRASH_NONE)
+        return check_hang(watch, err);
     return 0;
 }
 
