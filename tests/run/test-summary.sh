@@ -29,7 +29,8 @@ test_names_what_failed() {
 }
 
 test_tells_what_a_failure_says_of_itself() {
-    printf '%s\n' 1..3 'not ok 1 - one' '# 3 is not 4' 'not ok 2 - two' '# a' '# b' 'ok 3' '# c' >a.tap
+    printf '%s\n' 1..3 'not ok 1 - one' '# 3 is not 4' 'not ok 2 - two' '# a' '# b' 'ok 3' '# c' \
+        >a.tap
     summary 1 '1 passed, 2 failed, 0 skipped' a.tap
     same 'failed: a: one (3 is not 4)
 failed: a: two
