@@ -289,7 +289,9 @@ static int read_some(struct lab_client *client)
 static int step_round(struct lab_client *client, bool *moved, struct xw_error *err)
 {
     int received = read_some(client);
+    size_t waiting = lab_bytes_used(&client->in);
     int result = lab_client_take_frames(client, err);
+    bool taken = lab_bytes_used(&client->in) < waiting;
 
     if (result != LAB_CLIENT_WAITING)
         return result;
@@ -301,7 +303,8 @@ static int step_round(struct lab_client *client, bool *moved, struct xw_error *e
     int sent = send_queued(client, err);
     if (sent < 0)
         return sent;
-    *moved = received > 0 || input > 0 || sent > 0;
+    /* A vchan announces only what comes after it was found empty: it has to be read until then. */
+    *moved = received > 0 || taken || input > 0 || sent > 0;
     return LAB_CLIENT_WAITING;
 }
 
