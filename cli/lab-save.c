@@ -47,7 +47,7 @@ static int with_lab(struct cli_call *call, lab_action *action, struct xw_error *
 static int save(struct cli_call *call, struct lab_hold *hold, struct xw_error *err)
 {
     struct xw_progress *progress;
-    int64_t begun = xw_clock_ms();
+    int64_t still_ms = 0;
     int rc;
 
     if (cli_flag(call, "dry-run")) {
@@ -57,11 +57,11 @@ static int save(struct cli_call *call, struct lab_hold *hold, struct xw_error *e
     progress = cli_progress(call, hold->name, 0);
     const struct lab_reporter reporter = cli_lab_reporter(progress);
 
-    rc = lab_save_make(hold, tag_of(call), &reporter, err);
+    rc = lab_save_make(hold, tag_of(call), &reporter, &still_ms, err);
     xw_progress_end(progress);
     if (!rc)
         printf("lab '%s' is saved as '%s'; it stood still for %.1f s\n", hold->name, tag_of(call),
-               (double)(xw_clock_ms() - begun) / 1000);
+               (double)still_ms / 1000);
     return rc;
 }
 

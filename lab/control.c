@@ -102,7 +102,7 @@ static bool wait_gone(const struct lab_place *place, const char *name, int timeo
     return rc == 0 || rc == -ENOENT;
 }
 
-/* The pid that QEMU's own monitor socket belongs to, for a record that was never written. */
+/* The pid that QEMU's own monitor socket belongs to; 0 when nobody listens there yet. */
 static pid_t pid_of_socket(const struct lab_place *place, const char *name)
 {
     struct ucred peer = {0};
@@ -117,6 +117,22 @@ static pid_t pid_of_socket(const struct lab_place *place, const char *name)
         peer.pid = 0;
     close(fd);
     return peer.pid;
+}
+
+/*
+ * The pid of a QEMU that no record names: xenwright was killed right after it had started it, and its
+ * socket may be a moment away.
+ */
+static pid_t find_pid(const struct lab_place *place, const char *name)
+{
+    int64_t deadline = xw_deadline(QUIT_TIMEOUT_MS);
+    pid_t pid = pid_of_socket(place, name);
+
+    while (pid == 0 && xw_deadline_left(deadline) && lab_is_alive(place, name)) {
+        poll(NULL, 0, 20);
+        pid = pid_of_socket(place, name);
+    }
+    return pid;
 }
 
 static void ask_to_quit(const struct lab_place *place, const char *name)
@@ -141,7 +157,7 @@ int lab_control_end(const struct lab_place *place, const char *name, pid_t pid,
     if (!lab_is_alive(place, name))
         return 0;
     if (pid == 0)
-        pid = pid_of_socket(place, name);
+        pid = find_pid(place, name);
     /* The pid cannot belong to another process as long as the lock is held: take hold of it now. */
     if (pid > 0)
         pidfd = pidfd_open(pid, 0);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -94,14 +95,13 @@ static int freeze_disk(struct lab_hold *hold, struct lab_record *record, struct 
 }
 
 /* What the lab was like: the record, with the chain as it was before the new overlay. */
-static int describe(struct lab_hold *hold, const struct lab_record *record, int folder,
-                    const char *const *files, struct xw_error *err)
+static int describe(const struct lab_record *record, int folder, const char *const *files,
+                    struct xw_error *err)
 {
     xw_auto_json json_t *manifest = NULL;
     json_t *lab = lab_record_json(record), *chain = json_copy(record->chain);
     int rc;
 
-    (void)hold;
     if (!lab || !chain)
         return xw_error_set(err, ENOMEM, "out of memory");
     json_array_remove(chain, json_array_size(chain) - 1);
@@ -112,24 +112,21 @@ static int describe(struct lab_hold *hold, const struct lab_record *record, int 
     return rc ? rc : lab_manifest_write(manifest, folder, err);
 }
 
-struct counting {
-    const struct lab_reporter *reporter;
-};
-
 static void count_bytes(void *opaque, uint64_t bytes)
 {
-    const struct counting *counting = opaque;
     char step[64];
 
     snprintf(step, sizeof(step), "saving memory: %llu MiB", (unsigned long long)(bytes >> 20));
-    lab_report(counting->reporter, step, -1);
+    lab_report(opaque, step, -1);
 }
 
 static int write_state(struct lab_hold *hold, struct lab_record *record, struct xw_qmp *qmp,
-                       int folder, const struct lab_reporter *reporter, struct xw_error *err)
+                       int folder, const struct lab_reporter *reporter, int64_t *ret_still_ms,
+                       struct xw_error *err)
 {
+    int64_t begun = xw_clock_ms();
     xw_auto_close int file = openat(folder, "state", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    struct counting counting = {reporter};
+    struct lab_reporter counting = reporter ? *reporter : (struct lab_reporter){0};
     int rc;
 
     if (file < 0)
@@ -142,13 +139,15 @@ static int write_state(struct lab_hold *hold, struct lab_record *record, struct 
     /* Whatever happened, the lab goes on. */
     int resumed = xw_qmp_execute(qmp, "cont", NULL, QMP_TIMEOUT_MS, NULL, rc ? NULL : err);
 
+    *ret_still_ms = xw_clock_ms() - begun;
     if (!rc && fsync(file) < 0)
         rc = xw_error_set_errno(err, "the file of the state");
     return rc ? rc : resumed;
 }
 
 static int save_into(struct lab_hold *hold, struct lab_record *record, const char *tag, int folder,
-                     const struct lab_reporter *reporter, struct xw_error *err)
+                     const struct lab_reporter *reporter, int64_t *ret_still_ms,
+                     struct xw_error *err)
 {
     static const char *const files[] = {"state", NULL};
     char from[LAB_SAVE_PATH_MAX], to[LAB_SAVE_PATH_MAX];
@@ -157,12 +156,12 @@ static int save_into(struct lab_hold *hold, struct lab_record *record, const cha
 
     if (rc)
         return rc;
-    rc = write_state(hold, record, qmp, folder, reporter, err);
+    rc = write_state(hold, record, qmp, folder, reporter, ret_still_ms, err);
     xw_qmp_close(qmp);
     if (!rc)
         rc = xw_journal_step(hold->journal, "written", NULL, err);
     if (!rc)
-        rc = describe(hold, record, folder, files, err);
+        rc = describe(record, folder, files, err);
     lab_save_path(hold->name, ".new", from);
     lab_save_path(hold->name, tag, to);
     if (!rc && renameat(hold->place->labs, from, hold->place->labs, to) < 0)
@@ -193,7 +192,7 @@ static int check_can_save(struct lab_hold *hold, const struct lab_record *record
 }
 
 int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_reporter *reporter,
-                  struct xw_error *err)
+                  int64_t *ret_still_ms, struct xw_error *err)
 {
     struct lab_record record;
     char path[LAB_SAVE_PATH_MAX];
@@ -215,7 +214,7 @@ int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_repor
     xw_auto_close int folder = rc ? -1 : openat(hold->place->labs, path,
                                                 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (!rc)
-        rc = save_into(hold, &record, tag, folder, reporter, err);
+        rc = save_into(hold, &record, tag, folder, reporter, ret_still_ms, err);
     lab_record_free(&record);
     if (rc) {
         xw_error_prefix(err, "lab '%s' cannot be saved", hold->name);

@@ -13,11 +13,11 @@
 #include "lab/lab.h"
 
 /*
- * Save a running lab, which stands still meanwhile. -EEXIST: the tag is taken. -EBUSY: the lab does not
+ * Save a running lab. *ret_still_ms: how long it stood still for that. -EEXIST: the tag is taken. -EBUSY: the lab does not
  * run, or has disks of the user's own, whose content could not be kept.
  */
 int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_reporter *reporter,
-                  struct xw_error *err);
+                  int64_t *ret_still_ms, struct xw_error *err);
 
 /* End the lab if it runs, and wake it as it was. *ret: the caller's to lab_record_free. */
 int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *ret,
