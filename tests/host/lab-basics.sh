@@ -1,0 +1,307 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What everybody does with a lab: programs in it, files, consoles, lists; and two labs side by side.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+up a --bare
+up b --bare
+
+up_again() {
+    exits 0 lab up a --bare
+    says "lab 'a' is running already"
+    quiet
+}
+ok "up of a lab that runs does nothing" up_again
+
+statuses() {
+    exits 0 lab exec a -- true
+    exits 7 lab exec a -- sh -c 'exit 7'
+    exits 137 lab exec a -- sh -c 'kill -KILL $$'
+    exits 127 lab exec a -- no-such-program
+    one_complaint_or_none
+    exits 126 lab exec a -- /etc/passwd
+    exits 125 lab exec no-such-lab -- true
+    one_complaint
+    says "no-such-lab" "xenwright lab list"
+}
+one_complaint_or_none() {
+    [ ! -s "$OUT" ] && [ "$(grep -c '' "$ERR")" -le 1 ]
+}
+ok "exec: the exit status is the program's; 125, 126, 127 are ours" statuses
+
+apart() {
+    exits 3 lab exec a -- sh -c 'echo one; echo two >&2; exit 3'
+    same one "$(cat "$OUT")"
+    same two "$(cat "$ERR")"
+}
+ok "exec: standard output and errors are apart" apart
+
+arguments() {
+    local given=('a b' "it's" '$HOME' '' $'two\nlines' '*' '--help')
+    exits 0 lab exec a -- printf '<%s>' "${given[@]}"
+    same "$(printf '<%s>' "${given[@]}")" "$(cat "$OUT")"
+}
+ok "exec: arguments arrive as they are" arguments
+
+input() {
+    same "abc" "$(printf abc | lab exec a -- cat)"
+    same 0 "$(lab exec a -- wc -c </dev/null)"
+    same 0 "$(lab exec a -- wc -c <&-)"
+}
+ok "exec: standard input, with its end" input
+
+# It is done with its input before the input ends.
+leaves_input() {
+    local status=0
+    (exec sleep 60) | timeout 20 xenwright lab exec a -- sh -c 'exit 4' || status=$?
+    same 4 "$status"
+}
+ok "exec: does not wait for an end of input that the program does not want" leaves_input
+
+signals() {
+    local pid status=0
+    xenwright lab exec a -- sh -c 'trap "echo got it; exit 5" TERM; echo there
+        while :; do sleep 0.1; done' >"$OUT" &
+    pid=$!
+    wait_line there "$OUT"
+    kill -TERM "$pid"
+    wait "$pid" || status=$?
+    same 5 "$status"
+    wait_line "got it" "$OUT"
+    xenwright lab exec a -- sh -c 'echo there; exec sleep 60' >"$OUT" &
+    pid=$!
+    wait_line there "$OUT"
+    kill -HUP "$pid"
+    status=0
+    wait "$pid" || status=$?
+    same 129 "$status"
+}
+ok "exec: signals go to the program, and back comes 128+n" signals
+
+# Killed itself, exec takes its program along: nothing runs on that nobody can end.
+killed_exec() {
+    local pid left
+    xenwright lab exec a -- sh -c 'echo $$; exec sleep 4242' >"$OUT" &
+    pid=$!
+    wait_line "" "$OUT"
+    left=$(cat "$OUT")
+    kill -KILL "$pid"
+    lab exec a -- timeout 20 tail --pid="$left" -s 0.1 -f /dev/null
+}
+ok "exec: killed itself, it leaves no program behind" killed_exec
+
+terminal() {
+    exits 0 lab exec -t a -- sh -c 'tty; stty size; echo $TERM'
+    says /dev/pts/ "24 80"
+    exits 1 lab exec a -- tty
+    says "not a tty"
+}
+ok "exec -t: a terminal of its own, also where there is none here" terminal
+
+window() {
+    exits 0 script -qec 'stty rows 33 cols 99; xenwright lab exec -t a -- stty size' /dev/null
+    says "33 99"
+}
+if command -v script >/dev/null; then
+    ok "exec -t: of the size of the terminal here" window
+else
+    skip "exec -t: of the size of the terminal here" "there is no program 'script'"
+fi
+
+# More at once than there are channels: the rest waits its turn.
+many() {
+    local pids=() number
+    for number in {1..20}; do
+        xenwright lab exec a -- sh -c "sleep 0.2; echo number $number" >"$WORK/many.$number" &
+        pids+=($!)
+    done
+    for number in {1..20}; do
+        wait "${pids[number - 1]}"
+        same "number $number" "$(cat "$WORK/many.$number")"
+    done
+}
+ok "exec: twenty at once" many
+
+much() {
+    local wanted got
+    head -c 100000000 /dev/urandom >"$WORK/much"
+    wanted=$(sha256sum <"$WORK/much")
+    got=$(lab exec a -- cat <"$WORK/much" | sha256sum)
+    rm "$WORK/much"
+    same "$wanted" "$got"
+}
+ok "exec: 100 MB in and out again, intact" much
+
+copies() {
+    mkdir -p "$WORK/cp/folder/deep"
+    echo content >"$WORK/cp/folder/deep/file"
+    ln -s deep/file "$WORK/cp/folder/link"
+    chmod 751 "$WORK/cp/folder/deep/file"
+    exits 0 lab cp "$WORK/cp/folder/deep/file" a:/root/
+    exits 0 lab cp "$WORK/cp/folder/deep/file" a:/root/renamed
+    exits 0 lab cp "$WORK/cp/folder" a:/root/
+    exits 0 lab exec a -- sh -c 'cat /root/file /root/renamed /root/folder/link && stat -c %a /root/file'
+    same "content content content 751" "$(paste -sd " " "$OUT")"
+    exits 0 lab cp a:/root/folder "$WORK/cp/back"
+    diff -r --no-dereference "$WORK/cp/folder" "$WORK/cp/back"
+    exits 0 lab cp a:/root/renamed "$WORK/cp/"
+    cmp "$WORK/cp/folder/deep/file" "$WORK/cp/renamed"
+}
+ok "cp: files and folders, both ways, with new names" copies
+
+failed_copies() {
+    exits 1 lab cp "$WORK/nothing" a:/root/
+    one_complaint
+    says "$WORK/nothing"
+    exits 1 lab cp a:/root/nothing "$WORK/"
+    says "'/root/nothing' cannot be read"
+    exits 1 lab cp "$ERR" a:/no-such-folder/file
+    says "'/no-such-folder/file' cannot be written"
+    exits 1 lab cp a:/etc/hostname "$WORK/no-such-folder/file"
+    says "$WORK/no-such-folder"
+    refuse test -e "$WORK/no-such-folder"
+    exits 2 lab cp "$ERR" "$WORK/elsewhere"
+}
+ok "cp: what is not there is named" failed_copies
+
+logs() {
+    wait_line "'h' pressed" <(exec xenwright lab log a --follow) &
+    lab exec a -- xl debug-keys h
+    wait "$!"
+    lab exec a -- sh -c 'echo said by dom0 >/dev/hvc0'
+    exits 0 lab log a --xen
+    says "'h' pressed"
+    refuse grep -q "said by dom0" "$OUT"
+    wait_line "said by dom0" "$LABS/a/console.log"
+    exits 0 lab log a --dom0
+    says "said by dom0"
+    refuse grep -q "'h' pressed" "$OUT"
+}
+ok "log: Xen and dom0, together and apart, and following" logs
+
+no_crash() {
+    exits 1 lab log a --crash
+    one_complaint
+    says "no crash"
+}
+ok "log --crash: there is none" no_crash
+
+typed() {
+    local pid
+    mkfifo "$WORK/keys"
+    xenwright lab console a <"$WORK/keys" >"$WORK/screen" 2>"$ERR" &
+    pid=$!
+    exec 3>"$WORK/keys"
+    printf '\n\necho six times seven is $((6 * 7)), and this line is longer than the buffer of 128 bytes\
+ that Xen has for what is typed, so that it would lose something, but does not: end\n' >&3
+    wait_line "six times seven is 42, and" "$WORK/screen"
+    wait_line "does not: end" "$WORK/screen"
+    printf '\035' >&3
+    wait "$pid"
+    exec 3>&-
+}
+ok "console: dom0's shell answers, Ctrl-] leaves, and nothing typed is lost" typed
+
+dry_runs() {
+    exits 0 lab up c --bare --dry-run
+    says "would"
+    exits 0 lab down a --dry-run
+    says "would take down lab 'a'"
+    exits 0 lab down --all --dry-run
+    says "would take down lab 'a'" "would take down lab 'b'"
+    exits 0 lab save a --dry-run
+    says "would save"
+    refuse test -e "$LABS/c"
+    same running "$(status_of a)"
+    exits 0 lab states a --json
+    same "[]" "$(tr -d ' \n' <"$OUT")"
+}
+ok "--dry-run: says what, and does nothing" dry_runs
+
+listed() {
+    exits 0 lab list --json
+    python3 - "$OUT" <<'END'
+import json, sys
+rows = {row['name']: row for row in json.load(open(sys.argv[1]))}
+assert sorted(rows) == ['a', 'b'], rows
+for row in rows.values():
+    wanted = {'status': 'running', 'release': 'trixie', 'cpus': 2, 'memory': 4 << 30, 'networks': [],
+              'restored_from': None}
+    assert {key: row[key] for key in wanted} == wanted, row
+    assert set(row) == set(wanted) | {'name', 'pid', 'uptime'}, row
+    assert 0 <= row['uptime'] < 3600 and row['pid'] > 1, row
+END
+    exits 0 lab list
+    says NAME STATUS "a    running  trixie"
+}
+ok "list: what there is, for people and for programs" listed
+
+# Two labs have woken from one state: nothing of it may be the same in both that tells hosts apart.
+differ() {
+    local script='hostname; cat /sys/class/net/eth0/address /etc/machine-id /proc/sys/kernel/random/uuid
+        ip -o -4 addr show | grep -o "10\.0\.2\.[0-9]*/"; ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
+        head -c 16 /dev/urandom | od -An -tx1'
+    lab exec a -- sh -c "$script" >"$WORK/a"
+    lab exec b -- sh -c "$script" >"$WORK/b"
+    same 7 "$(grep -c . "$WORK/a")"
+    same "" "$(grep -xFf "$WORK/a" "$WORK/b")"
+    same a "$(head -n 1 "$WORK/a")"
+    same b "$(head -n 1 "$WORK/b")"
+}
+ok "two labs: MAC, address, name, machine-id, host key and random numbers of their own" differ
+
+right_time() {
+    local name before there after
+    for name in a b; do
+        before=$(date +%s)
+        there=$(lab exec "$name" -- date +%s)
+        after=$(date +%s)
+        [ "$there" -ge $((before - 2)) ] && [ "$there" -le $((after + 2)) ] || {
+            echo "lab $name: $there, and here $before to $after"
+            return 1
+        }
+    done
+}
+ok "two labs: the right time, two seconds at most apart" right_time
+
+by_ssh() {
+    lab ssh-config a >"$WORK/ssh"
+    lab ssh-config b >>"$WORK/ssh"
+    exits 0 ssh -F "$WORK/ssh" -o BatchMode=yes a hostname
+    same a "$(cat "$OUT")"
+    exits 0 ssh -F "$WORK/ssh" -o BatchMode=yes b hostname
+    same b "$(cat "$OUT")"
+    echo by scp >"$WORK/file"
+    exits 0 scp -q -F "$WORK/ssh" -o BatchMode=yes "$WORK/file" a:/root/by-scp
+    same "by scp" "$(lab exec a -- cat /root/by-scp)"
+    exits 0 lab ssh-config a
+    same "$(sed -n '/^Host a$/,/^Host b$/p' "$WORK/ssh" | grep -v '^Host b')" "$(cat "$OUT")"
+}
+if command -v ssh >/dev/null; then
+    ok "ssh-config: ssh and scp know each lab by its key" by_ssh
+else
+    skip "ssh-config: ssh and scp know each lab by its key" "ssh is not installed here"
+fi
+
+gone() {
+    local pid
+    pid=$(pid_of a)
+    exits 0 lab down a
+    says "lab 'a' is down"
+    refuse kill -0 "$pid"
+    refuse test -e "$LABS/a"
+    exits 1 lab down a
+    one_complaint
+    says "no such lab"
+    exits 2 lab down
+    exits 0 lab down --all
+    says "lab 'b' is down"
+    same "[]" "$(lab list --json | tr -d ' \n')"
+    no_processes
+}
+ok "down: QEMU and files are gone" gone
+
+finish
