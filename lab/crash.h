@@ -6,8 +6,7 @@
  * guests, to which Xen gives the prefix "(d1) "; and whatever dom0 writes, unprefixed and at any
  * moment, so that a line of Xen may follow half a line of dom0. Xen sends "\n" as "\r\n". What dom0
  * writes through a terminal has a "\r" of its own before that, so an old log shown in dom0 is not
- * taken for a crash. Root in dom0 can still send any bytes at all: whoever must be certain looks at the
- * processors too (lab/hang.h).
+ * taken for a crash. Root in dom0 can still send any bytes at all.
  *
  * A crash is Xen's banner in full (xen/drivers/char/console.c, panic()): a line of stars, "Panic on
  * CPU n:", the reason, a line of stars. Registers alone are none; Xen prints them for guests, for

@@ -15,7 +15,7 @@
 #define LAB_HANG_CALM_MS 500
 
 /* What Xen gets for printing its backtrace after the NMI. */
-#define LAB_HANG_NMI_MS 1000
+#define LAB_HANG_NMI_MS 700
 
 struct lab_hang_watch;
 

@@ -54,6 +54,12 @@ static bool read_number(const struct text *line, const char *name, unsigned base
     return at > first;
 }
 
+/* The line of "… RBP=… RSP=…"; the 32-bit names outside of long mode. */
+static bool read_stack(const struct text *line, struct lab_vcpu *vcpu)
+{
+    return read_number(line, " RSP=", 16, &vcpu->rsp) || read_number(line, " ESP=", 16, &vcpu->rsp);
+}
+
 /* "RIP=… RFL=… […] CPL=0 II=0 A20=1 SMM=0 HLT=1"; EIP and EFL outside of long mode. */
 static bool read_state(const struct text *line, struct lab_vcpu *vcpu)
 {
@@ -79,6 +85,7 @@ int lab_hang_parse(const char *text, size_t length, struct lab_vcpus *ret, struc
     struct lab_vcpus found = {0};
     uint64_t index = 0;
     bool open = false; /* a processor was named, its state is still to come */
+    bool has_stack = false;
 
     while (next_line(&all, &line)) {
         if (line.length >= 4 && memcmp(line.at, "CPU#", 4) == 0) {
@@ -86,7 +93,10 @@ int lab_hang_parse(const char *text, size_t length, struct lab_vcpus *ret, struc
                 index >= LAB_VCPUS)
                 return xw_error_set(err, EBADMSG, "QEMU's list of registers cannot be read");
             open = true;
-        } else if (open && read_state(&line, &found.at[found.count])) {
+            has_stack = false;
+        } else if (open && read_stack(&line, &found.at[found.count])) {
+            has_stack = true;
+        } else if (open && has_stack && read_state(&line, &found.at[found.count])) {
             found.at[found.count++].index = (unsigned)index;
             open = false;
         }
@@ -94,6 +104,15 @@ int lab_hang_parse(const char *text, size_t length, struct lab_vcpus *ret, struc
     if (open || found.count == 0)
         return xw_error_set(err, EBADMSG, "QEMU's list of registers is incomplete");
     *ret = found;
+    return 0;
+}
+
+int lab_hang_parse_timer(const char *text, size_t length, uint64_t *ret, struct xw_error *err)
+{
+    const struct text all = {text, length};
+
+    if (!read_number(&all, "initial_count = ", 10, ret))
+        return xw_error_set(err, EBADMSG, "QEMU's account of a local APIC cannot be read");
     return 0;
 }
 
@@ -110,48 +129,96 @@ static const struct lab_vcpu *find_vcpu(const struct lab_vcpus *sample, unsigned
     return NULL;
 }
 
-/*
- * Follows one processor back through the newest `wanted` samples. False as soon as one has it out of
- * Xen, halted, or gone.
- */
-static bool follow(const struct lab_vcpus *samples, size_t count, size_t wanted, unsigned index,
-                   struct lab_hang *ret)
+/* What makes a row of samples a hang, beside that the processor runs inside Xen in each. */
+struct pattern {
+    bool interrupts_off;
+    bool same_timer;
+    uint64_t code_bytes;  /* rip stays within so many; 0: anywhere in Xen */
+    uint64_t stack_bytes; /* rsp the same; 0: anywhere */
+    size_t samples;       /* at least */
+    uint64_t cpu_ms;      /* at least */
+};
+
+static const struct pattern patterns[] = {
+    {.interrupts_off = true,
+     .same_timer = true,
+     .stack_bytes = LAB_HANG_STACK_BYTES,
+     .samples = LAB_HANG_SAMPLES,
+     .cpu_ms = LAB_HANG_CPU_MS},
+    {.code_bytes = LAB_HANG_LOOP_BYTES,
+     .stack_bytes = LAB_HANG_STACK_BYTES,
+     .samples = LAB_HANG_LOOP_SAMPLES,
+     .cpu_ms = LAB_HANG_LOOP_CPU_MS},
+};
+
+/* A row of samples of one processor, from the newest back. */
+struct row {
+    const struct lab_vcpu *newest, *oldest;
+    size_t length;
+    struct lab_hang hang;
+    uint64_t low_rsp, high_rsp;
+};
+
+static uint64_t least(uint64_t a, uint64_t b)
 {
-    struct lab_hang hang = {.vcpu = index, .low = UINT64_MAX, .interrupts_off = true};
+    return a < b ? a : b;
+}
 
-    if (count < wanted)
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Takes one more (older) sample into the row; false, and no change, where the row ends there. */
+static bool extend(struct row *row, const struct lab_vcpu *vcpu, const struct pattern *pattern)
+{
+    struct row longer = *row;
+    bool off = !(vcpu->flags & FLAG_INTERRUPTS);
+
+    if (vcpu->halted || !is_in_xen(vcpu) || (pattern->interrupts_off && !off))
         return false;
-    for (size_t i = count - wanted; i < count; i++) {
-        const struct lab_vcpu *vcpu = find_vcpu(&samples[i], index);
+    longer.newest = row->newest ? row->newest : vcpu;
+    longer.oldest = vcpu;
+    longer.length++;
+    longer.hang.low = least(row->hang.low, vcpu->rip);
+    longer.hang.high = most(row->hang.high, vcpu->rip);
+    longer.hang.interrupts_off = row->hang.interrupts_off && off;
+    longer.low_rsp = least(row->low_rsp, vcpu->rsp);
+    longer.high_rsp = most(row->high_rsp, vcpu->rsp);
+    if ((pattern->same_timer && vcpu->timer != longer.newest->timer) ||
+        (pattern->code_bytes && longer.hang.high - longer.hang.low >= pattern->code_bytes) ||
+        (pattern->stack_bytes && longer.high_rsp - longer.low_rsp >= pattern->stack_bytes))
+        return false;
+    *row = longer;
+    return true;
+}
 
-        if (!vcpu || vcpu->halted || !is_in_xen(vcpu))
-            return false;
-        if (vcpu->flags & FLAG_INTERRUPTS)
-            hang.interrupts_off = false;
-        if (vcpu->rip < hang.low)
-            hang.low = vcpu->rip;
-        if (vcpu->rip > hang.high)
-            hang.high = vcpu->rip;
+/* Follows one processor back from the newest sample for as long as the pattern holds. */
+static bool matches(const struct lab_vcpus *samples, size_t count, unsigned index,
+                    const struct pattern *pattern, struct lab_hang *ret)
+{
+    struct row row = {.hang = {.vcpu = index, .low = UINT64_MAX, .interrupts_off = true},
+                      .low_rsp = UINT64_MAX};
+
+    while (row.length < count) {
+        const struct lab_vcpu *vcpu = find_vcpu(&samples[count - 1 - row.length], index);
+
+        if (!vcpu || !extend(&row, vcpu, pattern))
+            break;
     }
-    *ret = hang;
+    if (row.length < pattern->samples ||
+        row.newest->cpu_ms < row.oldest->cpu_ms + pattern->cpu_ms)
+        return false;
+    *ret = row.hang;
     return true;
 }
 
 bool lab_hang_judge(const struct lab_vcpus *samples, size_t count, struct lab_hang *ret)
 {
-    struct lab_hang hang;
-
-    for (unsigned index = 0; index < LAB_VCPUS; index++) {
-        bool spins = follow(samples, count, LAB_HANG_SAMPLES, index, &hang) && hang.interrupts_off;
-
-        if (!spins)
-            spins = follow(samples, count, LAB_HANG_LOOP_SAMPLES, index, &hang) &&
-                    hang.high - hang.low < LAB_HANG_LOOP_BYTES;
-        if (spins) {
-            *ret = hang;
-            return true;
-        }
-    }
+    for (unsigned index = 0; index < LAB_VCPUS; index++)
+        for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++)
+            if (matches(samples, count, index, &patterns[i], ret))
+                return true;
     return false;
 }
 
@@ -161,19 +228,4 @@ bool lab_hang_is_suspicious(const struct lab_vcpus *sample)
         if (is_in_xen(&sample->at[i]) && !sample->at[i].halted)
             return true;
     return false;
-}
-
-bool lab_hang_is_stopped(const struct lab_vcpus *sample)
-{
-    size_t awake = 0;
-
-    for (size_t i = 0; i < sample->count; i++) {
-        const struct lab_vcpu *vcpu = &sample->at[i];
-
-        if (!is_in_xen(vcpu))
-            return false;
-        if (!vcpu->halted || (vcpu->flags & FLAG_INTERRUPTS))
-            awake++;
-    }
-    return sample->count > 0 && awake <= 1;
 }

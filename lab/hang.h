@@ -18,10 +18,12 @@
 
 struct lab_vcpu {
     unsigned index;
-    uint64_t rip;
+    uint64_t rip, rsp;
     uint64_t flags; /* RFLAGS */
     unsigned cpl;   /* 0: hypervisor, or the kernel of a guest that runs in hardware */
     bool halted;
+    uint64_t cpu_ms; /* processor time its thread in QEMU has had so far */
+    uint64_t timer;  /* what its local APIC's timer was last set to (initial count) */
 };
 
 /* All virtual processors at one moment. */
@@ -31,18 +33,33 @@ struct lab_vcpus {
 };
 
 /*
- * Reads the monitor's answer (QEMU 7.2 to 10). -EBADMSG where it is not one: no processor in it, a
- * field missing, more than LAB_VCPUS of them.
+ * Reads the monitor's answer (QEMU 7.2 to 10); cpu_ms and timer are not in it and become 0.
+ * -EBADMSG where it is not one: no processor in it, a field missing, more than LAB_VCPUS of them.
  */
 int lab_hang_parse(const char *text, size_t length, struct lab_vcpus *ret, struct xw_error *err);
 
+/* The timer's initial count out of the answer to "info lapic N". -EBADMSG where it is not in it. */
+int lab_hang_parse_timer(const char *text, size_t length, uint64_t *ret, struct xw_error *err);
+
 #define LAB_HANG_INTERVAL_MS 100
 
-/* With interrupts off nothing can take the processor from Xen: one second of it is enough. */
-#define LAB_HANG_SAMPLES 10
+/*
+ * With interrupts off nothing can take the processor from Xen. So many samples in a row must show
+ * that, on the same stretch of stack, and the timer not set anew in between: a Xen that works sets it
+ * hundreds of times a second, yet may well be met waiting for a lock each time it is looked at. And
+ * so much processor time must have gone by: a machine that is paused or gets no time from its busy
+ * host stands still as well. The NMI is the end of it; so better a hang too few than one too many.
+ */
+#define LAB_HANG_SAMPLES 6
+#define LAB_HANG_CPU_MS 200
+#define LAB_HANG_STACK_BYTES 1024
 
-/* With interrupts on a loop over a few instructions is waited out: scrubbing memory looks the same. */
-#define LAB_HANG_LOOP_SAMPLES 50
+/*
+ * With interrupts on, a loop over a few instructions that goes on for this long; scrubbing the memory
+ * of a large guest looks the same until it is done.
+ */
+#define LAB_HANG_LOOP_SAMPLES 150
+#define LAB_HANG_LOOP_CPU_MS 10000
 #define LAB_HANG_LOOP_BYTES 256
 
 struct lab_hang {
@@ -52,20 +69,12 @@ struct lab_hang {
 };
 
 /*
- * Whether Xen spins: one processor that was inside Xen's code, running, in each of the newest
- * samples. samples[count - 1] is the newest; fewer than LAB_HANG_SAMPLES never are a hang. *ret is
- * filled when it says true.
+ * Whether Xen spins: one processor that was inside Xen's code, running, in all of the newest
+ * samples. samples[count - 1] is the newest. *ret is filled when it says true.
  */
 bool lab_hang_judge(const struct lab_vcpus *samples, size_t count, struct lab_hang *ret);
 
 /* Whether any processor runs inside Xen at this moment: reason enough to look again soon. */
 bool lab_hang_is_suspicious(const struct lab_vcpus *sample);
-
-/*
- * Whether this is a Xen that has given up: every processor inside it, and all but one at most
- * halted with interrupts off (machine_halt(), and smp_send_stop() before a restart). What a console
- * says of a crash can be confirmed with it.
- */
-bool lab_hang_is_stopped(const struct lab_vcpus *sample);
 
 #endif

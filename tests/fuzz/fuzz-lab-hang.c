@@ -16,6 +16,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (vcpus.count == 0 || vcpus.count > LAB_VCPUS)
         abort();
-    lab_hang_is_stopped(&vcpus);
+    lab_hang_is_suspicious(&vcpus);
     return 0;
 }
