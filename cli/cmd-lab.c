@@ -5,6 +5,7 @@
 
 #include "base/progress.h"
 #include "cli/lab.h"
+#include "lab/link.h"
 #include "lab/save.h"
 
 void cli_lab_names(const struct cli_call *call, struct cli_candidates *out)
@@ -104,6 +105,9 @@ int cli_lab_open_running_named(const char *name, struct lab_place *place,
     if (rc)
         return rc;
     rc = explain_not_running(record, lab_record_status(place, record), err);
+    /* A switch that was killed comes back with the next command. */
+    if (!rc)
+        rc = lab_link_switches(place, record, err);
     if (rc) {
         lab_record_free(record);
         lab_place_close(place);

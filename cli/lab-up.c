@@ -7,9 +7,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "cli/lab-recipe.h"
 #include "cli/lab.h"
+#include "lab/plan.h"
 
 #define DEFAULT_NAME "lab"
 #define DEFAULT_CPUS 2
@@ -127,6 +129,38 @@ static int raise_wished(struct cli_call *call, const struct lab_place *place,
     return rc;
 }
 
+static void print_plan(const char *name, const struct lab_recipe *recipe,
+                       const struct lab_plan *plan)
+{
+    const char *release = recipe->release->codename;
+
+    if (plan->damage.code)
+        xw_log(XW_LOG_WARNING, "state %s: %s", plan->state, plan->damage.message);
+    if (plan->running)
+        printf("lab '%s' is running already\n", name);
+    else if (!plan->image[0])
+        printf("would make an image of %s from packages, boot it, keep that state, and start lab "
+               "'%s'\n", release, name);
+    else if (!plan->state[0])
+        printf("would boot lab '%s' from image %s\n", name, plan->image);
+    else if (!plan->restores)
+        printf("would boot image %s, keep that as state %s, and start lab '%s' from it\n",
+               plan->image, plan->state, name);
+    else
+        printf("would start lab '%s' from state %s\n", name, plan->state);
+}
+
+static int plan(const struct lab_place *place, const struct lab_data *data, struct lab_wish *wish,
+                struct xw_error *err)
+{
+    struct lab_plan planned;
+    int rc = lab_up_plan(place, data, wish, &planned, err);
+
+    if (!rc)
+        print_plan(wish->name, wish->recipe, &planned);
+    return rc;
+}
+
 static int run_up(struct cli_call *call, struct xw_error *err)
 {
     struct lab_place place = LAB_PLACE_INIT;
@@ -154,7 +188,9 @@ static int run_up(struct cli_call *call, struct xw_error *err)
         rc = disks_from(call, disks, err);
     if (!rc)
         rc = lab_place_open(&place, err);
-    if (!rc && !cli_flag(call, "dry-run"))
+    if (!rc && cli_flag(call, "dry-run"))
+        rc = plan(&place, &data, &wish, err);
+    else if (!rc)
         rc = raise_wished(call, &place, &data, &wish, err);
     lab_place_close(&place);
     lab_recipe_free(&recipe);

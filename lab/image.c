@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "lab/manifest.h"
@@ -36,16 +37,16 @@ static bool is_of_recipe(int folder, const struct lab_recipe *recipe, json_t **r
 }
 
 /* A damaged image keeps its data under a name that no key has, until the next build clears it. */
-static void set_aside(const struct lab_place *place, const char *key, const char *why)
+static void set_aside(const struct lab_place *place, const char *key)
 {
     char name[LAB_KEY_MAX + 16];
 
     snprintf(name, sizeof(name), ".damaged-%s", key);
-    xw_log(XW_LOG_WARNING, "image %s: %s; it will be made again", key, why);
+    xw_file_remove_tree(place->images, name, NULL);
     renameat(place->images, key, place->images, name);
 }
 
-int lab_image_find(const struct lab_place *place, const struct lab_recipe *recipe,
+int lab_image_find(const struct lab_place *place, const struct lab_recipe *recipe, bool clear,
                    struct lab_image *ret, struct xw_error *err)
 {
     int copy = openat(place->images, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -67,7 +68,10 @@ int lab_image_find(const struct lab_place *place, const struct lab_recipe *recip
         if (folder < 0 || !is_of_recipe(folder, recipe, &manifest, &created) || created <= newest)
             continue;
         if (lab_manifest_check(manifest, folder, false, &why)) {
-            set_aside(place, entry->d_name, why.message);
+            xw_log(XW_LOG_WARNING, "image %s: %s; %s", entry->d_name, why.message,
+                   clear ? "it will be made again" : "it cannot be used");
+            if (clear)
+                set_aside(place, entry->d_name);
             continue;
         }
         newest = created;

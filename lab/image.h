@@ -49,9 +49,10 @@ struct lab_image {
 
 /*
  * The newest whole image of a recipe. -ENOENT: there is none. A damaged one (a file's size or time
- * of change, and then its content, is not what the manifest says) is set aside with a warning.
+ * of change, and then its content, is not what the manifest says) is passed over with a warning, and
+ * where `clear` is set, put aside.
  */
-int lab_image_find(const struct lab_place *place, const struct lab_recipe *recipe,
+int lab_image_find(const struct lab_place *place, const struct lab_recipe *recipe, bool clear,
                    struct lab_image *ret, struct xw_error *err);
 
 /*

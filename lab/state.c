@@ -75,6 +75,19 @@ static int check_state(const struct lab_place *place, const char *key, bool cont
     return 0;
 }
 
+int lab_state_check(const struct lab_place *place, const char *key, struct xw_error *err)
+{
+    return check_state(place, key, false, err);
+}
+
+int lab_state_name(const struct lab_data *data, const struct lab_image *image,
+                   const struct lab_qemu *qemu, const struct lab_machine *machine,
+                   struct lab_state *ret, struct xw_error *err)
+{
+    ret->made = false;
+    return make_key(data, image, qemu, machine, ret->key, err);
+}
+
 int lab_state_verify(const struct lab_place *place, const char *key, struct xw_error *err)
 {
     return check_state(place, key, true, err);
@@ -128,8 +141,7 @@ int lab_state_get(const struct lab_place *place, const struct lab_data *data,
     char lock_name[LAB_KEY_MAX + 32];
     int rc;
 
-    ret->made = false;
-    rc = make_key(data, image, qemu, machine, ret->key, err);
+    rc = lab_state_name(data, image, qemu, machine, ret, err);
     if (rc)
         return rc;
     /* The usual case needs no lock: a state that is there is whole. */

@@ -45,6 +45,14 @@ int lab_state_boot_files(const struct lab_place *place, const struct lab_data *d
 int lab_state_wait_ready(const struct lab_place *place, const char *name, pid_t pid,
                          const struct lab_reporter *reporter, struct xw_error *err);
 
+/* Fill in the name only: that of the state `lab_state_get` would find or make. */
+int lab_state_name(const struct lab_data *data, const struct lab_image *image,
+                   const struct lab_qemu *qemu, const struct lab_machine *machine,
+                   struct lab_state *ret, struct xw_error *err);
+
+/* Whether there is a whole state of that name: 0, -ENOENT (without a message), -EBADMSG. */
+int lab_state_check(const struct lab_place *place, const char *key, struct xw_error *err);
+
 /* Hash the content of all files of a state: -EBADMSG names the one that is damaged. */
 int lab_state_verify(const struct lab_place *place, const char *key, struct xw_error *err);
 

@@ -7,12 +7,12 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "lab/accel.h"
 #include "lab/control.h"
 #include "lab/lab.h"
 #include "lab/link.h"
 #include "lab/overlay.h"
 #include "lab/package.h"
+#include "lab/plan.h"
 #include "lab/raise.h"
 #include "lab/save.h"
 
@@ -32,25 +32,10 @@ struct raising {
     bool restore_failed; /* the state is to blame, perhaps */
 };
 
-static int choose_accel(struct raising *raising, struct xw_error *err)
-{
-    struct lab_accel accel;
-    int rc = lab_accel_find(raising->place->cache, &accel, err);
-
-    if (rc)
-        return rc;
-    if (accel.fresh && accel.kind == LAB_ACCEL_TCG)
-        xw_log(XW_LOG_NOTE, "hardware virtualisation is not used: %s", accel.reason);
-    /* Counting instructions is a matter of translated code. */
-    snprintf(raising->wish->machine.accel, sizeof(raising->wish->machine.accel), "%s",
-             raising->wish->machine.icount ? "tcg" : lab_accel_kind_name(accel.kind));
-    return 0;
-}
-
 static int get_image(struct raising *raising, struct xw_error *err)
 {
     bool made;
-    int rc = lab_image_find(raising->place, raising->wish->recipe, &raising->image, NULL);
+    int rc = lab_image_find(raising->place, raising->wish->recipe, true, &raising->image, NULL);
 
     if (rc == -ENOENT)
         rc = lab_image_build(raising->place, raising->data, raising->wish->recipe,
@@ -195,7 +180,7 @@ static int look_first(struct raising *raising, bool *ret_running, struct xw_erro
     if (status == LAB_STATUS_RUNNING) {
         *ret_running = true;
         *raising->record = old;
-        return 0;
+        return lab_link_switches(raising->place, &old, err);
     }
     if (status == LAB_STATUS_CRASHED) {
         lab_record_free(&old);
@@ -243,7 +228,7 @@ static int up_held(struct raising *raising, enum lab_up_outcome *ret_outcome, st
     }
     rc = lab_qemu_find(raising->place, raising->wish->qemu, &raising->record->qemu, err);
     if (!rc)
-        rc = choose_accel(raising, err);
+        rc = lab_choose_accel(raising->place, &raising->wish->machine, err);
     if (!rc)
         rc = get_image(raising, err);
     if (!rc && !raising->wish->bare)
