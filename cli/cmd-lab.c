@@ -136,6 +136,7 @@ const struct cli_group cli_group_lab = {
         &cli_lab_build, &cli_lab_up, &cli_lab_down, &cli_lab_list, &cli_lab_exec,
         &cli_lab_cp, &cli_lab_console, &cli_lab_log, &cli_lab_save, &cli_lab_restore, &cli_lab_states, &cli_lab_forget,
         &cli_lab_guest, &cli_lab_guest_exec, &cli_lab_ssh_config,
+        &cli_lab_prune,
         NULL,
     },
 };

@@ -82,6 +82,7 @@ int lab_state_wait_ready(const struct lab_place *place, const char *name, pid_t 
 
     if (rc)
         return rc;
+    lab_watch_spare_hangs(watch);
     rc = lab_channel_take(place, name, 0, &channel, err);
     if (!rc) {
         rc = wait_agent(watch, channel.client, reporter, err);

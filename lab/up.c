@@ -12,6 +12,7 @@
 #include "lab/link.h"
 #include "lab/overlay.h"
 #include "lab/package.h"
+#include "lab/prune.h"
 #include "lab/plan.h"
 #include "lab/raise.h"
 #include "lab/save.h"
@@ -200,20 +201,25 @@ static int restore_or_boot(struct raising *raising, enum lab_up_outcome *ret_out
 {
     const struct lab_place *place = raising->place;
     struct lab_state state = {.key = ""};
-    int rc;
+    struct xw_lock use = XW_LOCK_INIT;
+    int rc = xw_lock_take(&use, place->cache, LAB_USE_LOCK, XW_LOCK_SHARED, -1, err);
 
     raising->record->machine = raising->wish->machine;
-    if (!raising->wish->fresh)
+    if (!rc && !raising->wish->fresh)
         rc = lab_state_get(place, raising->data, &raising->image, &raising->record->qemu,
                            &raising->record->machine, raising->reporter, &state, err);
-    else
-        rc = 0;
-    if (rc)
+    if (rc) {
+        xw_lock_release(&use);
         return rc;
+    }
     snprintf(raising->record->state, sizeof(raising->record->state), "%s", state.key);
     *ret_outcome = raising->wish->fresh || state.made ? LAB_UP_BOOTED : LAB_UP_RESTORED;
     lab_report(raising->reporter, "starting the lab", -1);
-    return raise_lab(raising, err);
+    rc = raise_lab(raising, err);
+    lab_prune_touch(place->states, state.key);
+    lab_prune_touch(place->images, raising->image.key);
+    xw_lock_release(&use);
+    return rc;
 }
 
 static int up_held(struct raising *raising, enum lab_up_outcome *ret_outcome, struct xw_error *err)

@@ -96,6 +96,12 @@ void lab_watch_free(struct lab_watch *watch)
     free(watch);
 }
 
+void lab_watch_spare_hangs(struct lab_watch *watch)
+{
+    lab_hang_watch_free(watch->hang);
+    watch->hang = NULL;
+}
+
 /* Lower a poll timeout so that it ends at a moment of xw_clock_ms. */
 static void wake_at(int64_t moment, int *timeout_ms)
 {
@@ -114,7 +120,8 @@ size_t lab_watch_pollfds(const struct lab_watch *watch, struct pollfd fds[LAB_WA
     fds[1] = (struct pollfd){.fd = watch->pidfd, .events = POLLIN};
     if (watch->state == LAB_CRASH_SUSPECTED)
         wake_at(watch->last_output + LAB_CRASH_QUIET_MS, timeout_ms);
-    wake_at(lab_hang_watch_next(watch->hang), timeout_ms);
+    if (watch->hang)
+        wake_at(lab_hang_watch_next(watch->hang), timeout_ms);
     return LAB_WATCH_POLLFDS;
 }
 
@@ -204,7 +211,7 @@ int lab_watch_check(struct lab_watch *watch, struct xw_error *err)
     if (poll(&ended, 1, 0) > 0)
         return xw_error_set(err, ECONNRESET, "lab '%s': its QEMU has ended; 'xenwright lab list' "
                             "shows what is left", watch->name);
-    if (watch->state == LAB_CRASH_NONE)
+    if (watch->state == LAB_CRASH_NONE && watch->hang)
         return check_hang(watch, err);
     return 0;
 }

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lab/prune.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/lock.h"
+#include "lab/manifest.h"
+#include "lab/record.h"
+#include "lab/save-files.h"
+#include "lab/save.h"
+
+void lab_prune_touch(int folder, const char *key)
+{
+    if (key[0])
+        utimensat(folder, key, NULL, 0);
+}
+
+/* Keys that are needed, as members of two JSON objects. */
+struct needed {
+    json_t *images, *states;
+};
+
+static void need(json_t *set, const char *key)
+{
+    if (key && key[0])
+        json_object_set_new(set, key, json_true());
+}
+
+static int need_saved(const struct lab_place *place, const char *name, struct needed *needed,
+                      struct xw_error *err)
+{
+    xw_auto_json json_t *rows = NULL;
+    size_t i;
+    json_t *row;
+    int rc = lab_save_list(place, name, &rows, err);
+
+    json_array_foreach (rows, i, row) {
+        xw_auto_json json_t *manifest = NULL;
+        const char *tag = json_string_value(json_object_get(row, "tag"));
+        const json_t *lab;
+
+        if (rc || (rc = lab_save_manifest(place, name, tag, &manifest, err)))
+            break;
+        lab = json_object_get(manifest, "lab");
+        need(needed->images, json_string_value(json_object_get(lab, "image")));
+        need(needed->states, json_string_value(json_object_get(lab, "state")));
+    }
+    return rc;
+}
+
+static int find_needed(const struct lab_place *place, struct needed *needed, struct xw_error *err)
+{
+    char **names;
+    int rc = lab_names(place, &names, err);
+
+    for (char **name = rc ? NULL : names; !rc && *name; name++) {
+        struct lab_record record;
+
+        /* What a lab without a readable record needs cannot be known. */
+        rc = lab_record_read(place, *name, &record, err);
+        if (rc)
+            break;
+        need(needed->images, record.image);
+        need(needed->states, record.state);
+        lab_record_free(&record);
+        rc = need_saved(place, *name, needed, err);
+    }
+    if (names)
+        lab_names_free(names);
+    return rc;
+}
+
+/* Bytes that a folder takes on the disk. */
+static json_int_t disk_bytes(const struct lab_place *place, const char *kind, const char *key)
+{
+    char path[2 * PATH_MAX];
+    char *const roots[] = {path, NULL};
+    json_int_t bytes = 0;
+    FTSENT *entry;
+    FTS *tree;
+
+    snprintf(path, sizeof(path), "%s/%ss/%s", place->path, kind, key);
+    tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    while (tree && (entry = fts_read(tree)))
+        if (entry->fts_info == FTS_F)
+            bytes += (json_int_t)entry->fts_statp->st_blocks * 512;
+    if (tree)
+        fts_close(tree);
+    return bytes;
+}
+
+/* The image below a state; "" where that cannot be read. */
+static void image_of(const struct lab_place *place, const char *state, char out[LAB_KEY_MAX])
+{
+    xw_auto_close int folder = openat(place->states, state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    xw_auto_json json_t *manifest = NULL;
+    const char *image = NULL;
+
+    if (folder >= 0 && lab_manifest_read(folder, &manifest, NULL) == 0)
+        image = json_string_value(json_object_get(manifest, "image"));
+    snprintf(out, LAB_KEY_MAX, "%s", image ? image : "");
+}
+
+/* Why a folder may go; NULL when it is to stay. */
+static const char *reason(const struct lab_place *place, const char *kind, int parent, const char *key,
+                          const json_t *needed, bool all)
+{
+    char image[LAB_KEY_MAX];
+    struct stat info;
+
+    if (strncmp(key, ".damaged-", 9) == 0)
+        return "damaged";
+    if (key[0] == '.' || json_object_get(needed, key))
+        return NULL;
+    if (strcmp(kind, "state") == 0) {
+        image_of(place, key, image);
+        if (!image[0] || faccessat(place->images, image, F_OK, 0) < 0)
+            return "its image is gone";
+    }
+    if (all)
+        return "no lab needs it";
+    if (fstatat(parent, key, &info, 0) == 0 && time(NULL) - info.st_mtime > LAB_PRUNE_DAYS * 86400)
+        return "not used for long";
+    return NULL;
+}
+
+static int prune_kind(const struct lab_place *place, const char *kind, int parent,
+                      const json_t *needed, bool all, bool dry_run, json_t *removed,
+                      struct xw_error *err)
+{
+    int copy = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    xw_auto_closedir DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
+    const struct dirent *entry;
+    int rc = 0;
+
+    while (folder && !rc && (entry = readdir(folder))) {
+        const char *why = reason(place, kind, parent, entry->d_name, needed, all);
+
+        if (!why)
+            continue;
+        json_array_append_new(removed, json_pack("{s:s, s:s, s:I, s:s}", "kind", kind, "key", entry->d_name,
+                                                 "bytes", disk_bytes(place, kind, entry->d_name), "why",
+                                                 why));
+        if (!dry_run)
+            rc = xw_file_remove_tree(parent, entry->d_name, err);
+    }
+    return rc;
+}
+
+/* Images below states that stay are needed too. States go first, so that their images can follow. */
+static void need_images(const struct lab_place *place, struct needed *needed, bool all)
+{
+    int copy = openat(place->states, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    xw_auto_closedir DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
+    const struct dirent *entry;
+    char image[LAB_KEY_MAX];
+
+    while (folder && (entry = readdir(folder))) {
+        if (entry->d_name[0] == '.' ||
+            reason(place, "state", place->states, entry->d_name, needed->states, all))
+            continue;
+        image_of(place, entry->d_name, image);
+        need(needed->images, image);
+    }
+}
+
+int lab_prune(const struct lab_place *place, bool all, bool dry_run, json_t **ret,
+              struct xw_error *err)
+{
+    xw_auto_json json_t *images = json_object(), *states = json_object(), *removed = json_array();
+    struct needed needed = {images, states};
+    struct xw_lock lock = XW_LOCK_INIT;
+    int rc = xw_lock_take(&lock, place->cache, LAB_USE_LOCK, XW_LOCK_EXCLUSIVE, 0, NULL);
+
+    if (rc == -EBUSY)
+        return xw_error_set(err, EBUSY, "a lab is being brought up: prune when that is done");
+    if (rc)
+        return xw_error_set(err, -rc, "%s/" LAB_USE_LOCK " cannot be locked", place->path);
+    rc = find_needed(place, &needed, err);
+    if (!rc) {
+        need_images(place, &needed, all);
+        rc = prune_kind(place, "state", place->states, states, all, dry_run, removed, err);
+    }
+    if (!rc)
+        rc = prune_kind(place, "image", place->images, images, all, dry_run, removed, err);
+    xw_lock_release(&lock);
+    if (!rc)
+        *ret = json_incref(removed);
+    return rc;
+}
