@@ -15,6 +15,7 @@
 #include "lab/hang-watch.h"
 
 #define READ_SIZE 65536
+#define LOOK_BACK (256 * 1024) /* a crash nobody has seen yet is at the end of the log */
 
 struct lab_watch {
     const struct lab_place *place;
@@ -38,6 +39,8 @@ static int open_log(struct lab_watch *watch, struct xw_error *err)
     watch->log = openat(watch->place->labs, path, O_RDONLY | O_CLOEXEC);
     if (watch->log < 0)
         return xw_error_set_errno(err, "lab '%s': console.log", watch->name);
+    /* A shorter log cannot be gone back in so far: then all of it is read. */
+    lseek(watch->log, -LOOK_BACK, SEEK_END);
     watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", watch->log);
     if (watch->inotify < 0 || inotify_add_watch(watch->inotify, path, IN_MODIFY) < 0)

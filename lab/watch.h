@@ -16,8 +16,8 @@
 struct lab_watch;
 
 /*
- * name: the lab's folder. pid: its QEMU. What the console log holds already is read too: a lab whose
- * Xen is dead is found dead. -ECONNRESET where QEMU has ended. Free with lab_watch_free.
+ * name: the lab's folder. pid: its QEMU. The end of what the console log holds already is read too: a
+ * lab whose Xen is dead is found dead. -ECONNRESET where QEMU has ended. Free with lab_watch_free.
  */
 int lab_watch_open(const struct lab_place *place, const char *name, pid_t pid,
                    struct lab_watch **ret, struct xw_error *err);
