@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <xenwright/xenstore.h>
-
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -14,14 +12,7 @@
 #include "lab/transport-vchan.h"
 
 #define NAME_MAX_BYTES 1024
-
-/* A guest that was found, and watches that tell when that should be looked at again. */
-struct search {
-    struct xw_xenstore *xs;
-    const char *name;
-    int64_t deadline;
-    int domid;
-};
+#define BUSY_PAUSE_MS 20
 
 /* Finds the domain of that name: 0 and *domid, or -ENOENT. */
 static int find_domain(struct xw_xenstore *xs, const char *name, int *domid, struct xw_error *err)
@@ -45,52 +36,70 @@ static int find_domain(struct xw_xenstore *xs, const char *name, int *domid, str
     return rc ? rc : xw_error_set(err, ENOENT, "there is no guest '%s'; 'xl list' shows them", name);
 }
 
-static bool is_announced(const struct search *search, int stream)
+/* Whether there is a node beneath the guest's part of xenstore. */
+static bool has_node(const struct guest_stream *stream, const char *node)
 {
-    xw_auto_free char *port = NULL;
-    char path[128];
+    xw_auto_free char *value = NULL;
+    char path[256];
 
-    snprintf(path, sizeof(path), "/local/domain/%d/%s/%d/event-channel", search->domid,
-             GUEST_AGENT_PATH, stream);
-    return xw_xenstore_read(search->xs, XW_XENSTORE_NOW, path, 64, &port, NULL, NULL) == 0;
+    snprintf(path, sizeof(path), "/local/domain/%d/%s", stream->domid, node);
+    return xw_xenstore_read(stream->xs, XW_XENSTORE_NOW, path, NAME_MAX_BYTES, &value, NULL,
+                            NULL) == 0;
 }
 
-static int wait_for_change(struct search *search, struct xw_error *err)
+bool guest_stream_alive(const struct guest_stream *stream)
+{
+    return has_node(stream, "name");
+}
+
+int guest_stream_watch(struct guest_stream *stream, struct xw_error *err)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "/local/domain/%d/data", stream->domid);
+    stream->watched = stream->domid;
+    int rc = xw_xenstore_watch(stream->xs, path, "agent", err);
+    return rc ? rc : xw_xenstore_watch(stream->xs, "@releaseDomain", "gone", err);
+}
+
+/* New watches fire at once, so nothing that happened before is missed. */
+static int wait_for_change(struct guest_stream *stream, int64_t deadline, struct xw_error *err)
 {
     xw_auto_free char *path = NULL;
     const char *token;
-    int rc = xw_xenstore_next(search->xs, xw_deadline_left(search->deadline), &path, &token, NULL);
 
+    if (stream->watched != stream->domid) /* also when the guest came back as another domain */
+        return guest_stream_watch(stream, err);
+    int rc = xw_xenstore_next(stream->xs, xw_deadline_left(deadline), &path, &token, NULL);
     if (rc == -EAGAIN || rc == -ETIMEDOUT)
         return xw_error_set(err, ETIMEDOUT,
                             "guest '%s': its agent did not announce itself in time; what it said is "
                             "in /var/log/xen/console/guest-%s.log",
-                            search->name, search->name);
-    return rc ? xw_error_set(err, -rc, "guest '%s': xenstore: %s", search->name, strerror(-rc)) : 0;
+                            stream->name, stream->name);
+    return rc ? xw_error_set(err, -rc, "guest '%s': xenstore: %s", stream->name, strerror(-rc)) : 0;
 }
 
 /* Takes a stream that nobody else uses, without waiting: 0, or -EBUSY. */
-static int lock_stream(struct xw_lock *lock, int domid, int stream, struct xw_error *err)
+static int lock_stream(struct guest_stream *stream, int number, struct xw_error *err)
 {
     char path[PATH_MAX];
 
-    snprintf(path, sizeof(path), GUEST_RUN_DIR "/stream-%d.%d", domid, stream);
-    return xw_lock_take(lock, AT_FDCWD, path, XW_LOCK_EXCLUSIVE, 0, err);
+    snprintf(path, sizeof(path), GUEST_RUN_DIR "/stream-%d.%d", stream->domid, number);
+    return xw_lock_take(&stream->lock, AT_FDCWD, path, XW_LOCK_EXCLUSIVE, 0, err);
 }
 
-static int greet(struct guest_stream *stream, struct lab_transport *transport,
-                 const struct search *search, struct xw_error *err)
+static int greet(struct guest_stream *stream, struct lab_transport *transport, int64_t deadline,
+                 struct xw_error *err)
 {
     char peer[160];
-    int left = xw_deadline_left(search->deadline);
 
-    snprintf(peer, sizeof(peer), "guest '%.100s'", search->name);
+    snprintf(peer, sizeof(peer), "guest '%s'", stream->name);
     int rc = lab_client_open(&stream->client, transport, peer, err);
     if (rc)
         return rc;
-    rc = lab_client_start_hello(stream->client, left, err);
+    rc = lab_client_start_hello(stream->client, xw_deadline_left(deadline), err);
     if (!rc)
-        rc = lab_client_finish(stream->client, err);
+        rc = guest_drive(stream, -1, err);
     if (rc) {
         lab_client_close(stream->client);
         stream->client = NULL;
@@ -98,24 +107,24 @@ static int greet(struct guest_stream *stream, struct lab_transport *transport,
     return rc;
 }
 
-/* Tries each stream once: 0, -EBUSY (all are in use), -EAGAIN (none is announced yet). */
-static int try_streams(struct guest_stream *stream, const struct search *search,
-                       struct xw_error *err)
+/* Tries the streams in turn: 0, -EBUSY (all are in use), -EAGAIN (none is announced yet). */
+static int try_streams(struct guest_stream *stream, int64_t deadline, struct xw_error *err)
 {
-    char path[128];
+    char node[64], path[128];
     int result = -EAGAIN;
 
     for (int i = 0; i < GUEST_STREAMS; i++) {
-        if (!is_announced(search, i))
+        snprintf(node, sizeof(node), "%s/%d/event-channel", GUEST_AGENT_PATH, i);
+        if (!has_node(stream, node))
             continue;
-        result = lock_stream(&stream->lock, search->domid, i, err);
+        result = lock_stream(stream, i, err);
         if (result == -EBUSY)
             continue;
         if (result)
             return result;
-        snprintf(path, sizeof(path), "/local/domain/%d/%s/%d", search->domid, GUEST_AGENT_PATH, i);
-        struct lab_transport *transport = lab_transport_vchan_client(search->domid, path);
-        result = transport ? greet(stream, transport, search, err) : -EAGAIN;
+        snprintf(path, sizeof(path), "/local/domain/%d/%s/%d", stream->domid, GUEST_AGENT_PATH, i);
+        struct lab_transport *transport = lab_transport_vchan_client(stream->domid, path);
+        result = transport ? greet(stream, transport, deadline, err) : -EAGAIN;
         if (result)
             xw_lock_release(&stream->lock);
         return result;
@@ -123,24 +132,24 @@ static int try_streams(struct guest_stream *stream, const struct search *search,
     return result;
 }
 
-static int look(struct guest_stream *stream, struct search *search, struct xw_error *err)
+static int look(struct guest_stream *stream, int64_t deadline, struct xw_error *err)
 {
     for (;;) {
-        int rc = find_domain(search->xs, search->name, &search->domid, err);
+        int rc = find_domain(stream->xs, stream->name, &stream->domid, err);
 
         if (!rc)
-            rc = try_streams(stream, search, err);
-        if (rc != -EAGAIN && rc != -EBUSY)
-            return rc;
-        if (rc == -EBUSY && xw_deadline_left(search->deadline) == 0)
-            return xw_error_set(err, EBUSY, "guest '%s': all %d streams of its agent are in use",
-                                search->name, GUEST_STREAMS);
+            rc = try_streams(stream, deadline, err);
         if (rc == -EBUSY) {
+            if (xw_deadline_left(deadline) == 0)
+                return xw_error_set(err, EBUSY, "guest '%s': all %d streams of its agent are in use",
+                                    stream->name, GUEST_STREAMS);
             /* Any of four locks may be the next to come free; there is no waiting for all. */
-            poll(NULL, 0, 20);
+            poll(NULL, 0, BUSY_PAUSE_MS);
             continue;
         }
-        rc = wait_for_change(search, err);
+        if (rc != -EAGAIN)
+            return rc;
+        rc = wait_for_change(stream, deadline, err);
         if (rc)
             return rc;
     }
@@ -149,24 +158,17 @@ static int look(struct guest_stream *stream, struct search *search, struct xw_er
 int guest_stream_open(struct guest_stream *stream, const char *name, int timeout_ms,
                       struct xw_error *err)
 {
-    struct search search = {.name = name, .deadline = xw_deadline(timeout_ms)};
-    char path[128];
     int rc = xw_file_make_folders(AT_FDCWD, GUEST_RUN_DIR, 0755, err);
 
-    *stream = (struct guest_stream){.lock = XW_LOCK_INIT};
+    *stream = (struct guest_stream){.lock = XW_LOCK_INIT, .watched = -1};
+    snprintf(stream->name, sizeof(stream->name), "%s", name);
     if (!rc)
-        rc = xw_xenstore_open(&search.xs, err);
+        rc = xw_xenstore_open(&stream->xs, err);
     if (rc)
         return rc;
-    rc = find_domain(search.xs, name, &search.domid, err);
-    snprintf(path, sizeof(path), "/local/domain/%d/data", search.domid);
-    if (!rc)
-        rc = xw_xenstore_watch(search.xs, path, "agent", err);
-    if (!rc)
-        rc = xw_xenstore_watch(search.xs, "@releaseDomain", "gone", err);
-    if (!rc)
-        rc = look(stream, &search, err);
-    xw_xenstore_close(search.xs);
+    rc = look(stream, xw_deadline(timeout_ms), err);
+    if (rc)
+        xw_xenstore_close(stream->xs);
     return rc;
 }
 
@@ -174,4 +176,5 @@ void guest_stream_close(struct guest_stream *stream)
 {
     lab_client_close(stream->client);
     xw_lock_release(&stream->lock);
+    xw_xenstore_close(stream->xs);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <xenwright/error.h>
+#include <xenwright/xenstore.h>
 
 #include "base/lock.h"
 #include "lab/client.h"
@@ -52,15 +53,32 @@ int guest_create(const struct guest_options *options, struct xw_error *err);
 
 /* A stream to a guest's agent. */
 struct guest_stream {
+    char name[128];
+    int domid;
+    struct xw_xenstore *xs;
+    int watched; /* the domain whose coming and going xs reports, or -1 */
     struct xw_lock lock;
     struct lab_client *client;
 };
 
 /* Finds the guest's agent and one of its streams that nobody uses, waiting for both up to
- * timeout_ms (below 0: for ever).  -ENOENT: there is no such guest, or it is gone. */
+ * timeout_ms (below 0: for ever).  -ENOENT: there is no such guest, or it is gone.  To be closed
+ * only if this succeeded. */
 int guest_stream_open(struct guest_stream *stream, const char *name, int timeout_ms,
                       struct xw_error *err);
 void guest_stream_close(struct guest_stream *stream);
+
+/* Has xenstore tell when the guest's agent announces itself, and when any domain ends. */
+int guest_stream_watch(struct guest_stream *stream, struct xw_error *err);
+/* Whether the domain is still there.  One that xl keeps although it crashed is. */
+bool guest_stream_alive(const struct guest_stream *stream);
+
+/* Carries the client on until its request is done, or the guest is gone (-ECONNRESET): a vchan
+ * says nothing about that.  Unless `signals` is -1, what that signalfd gets is passed on. */
+int guest_drive(struct guest_stream *stream, int signals, struct xw_error *err);
+
+/* The size of the caller's terminal, or 80 x 24. */
+void guest_window_size(uint16_t *columns, uint16_t *rows);
 
 /* Runs a program in the guest with the caller's own streams.  Returns its exit status (128 and the
  * number for a signal), or a negative errno. */
