@@ -9,7 +9,7 @@
 #include "lab/crash-scan.h"
 
 /* What is kept while there is no sign of a crash, so that a report of dom0's end has its oops. */
-#define CONTEXT_SIZE (16 * 1024)
+#define CONTEXT_SIZE (8 * 1024)
 
 int lab_crash_scan_new(struct lab_crash_scan **ret, struct xw_error *err)
 {

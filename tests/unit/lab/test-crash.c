@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/buffer.h"
+#include "base/file.h"
 #include "lab/crash.h"
 
 #define STARS "(XEN) ****************************************\r\n"
@@ -279,6 +281,50 @@ static void test_text_is_printable_and_begins_at_the_first_sign(void **state)
     lab_crash_scan_free(scan);
 }
 
+/* What Debian's Xen 4.20 wrote in a lab when it was crashed; see tests/host/crash.sh. */
+static void test_real_consoles(void **state)
+{
+    static const struct {
+        const char *file;
+        enum lab_crash_kind kind;
+        int cpu;
+        size_t frames;
+        const char *reason, *symbol;
+    } cases[] = {
+        {"bug-4.20.log", LAB_CRASH_BUG, 0, 6, "Xen BUG at crash-bug.c:77",
+         "xenwright_crash_bug+0x4/0x7 [crash-bug]"},
+        {"fault-4.20.log", LAB_CRASH_PAGE_FAULT, 1, 6,
+         "FATAL PAGE FAULT [error_code=0002] Faulting linear address: 0000000000000010",
+         "xenwright_crash_fault+0x6/0xe [crash-fault]"},
+        {"spin-4.20.log", LAB_CRASH_NMI, 0, 5, "FATAL TRAP: vec 2, NMI[0000] IN INTERRUPT CONTEXT",
+         "xenwright_crash_spin+0xa/0xc [crash-spin]"},
+        {"dom0-4.20.log", LAB_CRASH_DOM0, -1, 0,
+         "Kernel panic - not syncing: sysrq triggered crash", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct lab_crash_scan *scan = new_scan();
+        struct xw_buffer text = XW_BUFFER_INIT(1 << 20);
+        struct lab_crash_report report;
+        char path[4096];
+
+        print_message("# %s\n", cases[i].file);
+        snprintf(path, sizeof(path), "%s/consoles/%s", getenv("XENWRIGHT_TEST_DATA"), cases[i].file);
+        assert_int_equal(xw_file_read(AT_FDCWD, path, 1 << 20, &text, NULL), 0);
+        assert_int_equal(lab_crash_feed(scan, text.data, text.length), LAB_CRASH_REPORTED);
+        assert_int_equal(lab_crash_report_get(scan, &report, NULL), 0);
+        assert_string_equal(lab_crash_kind_name(report.kind), lab_crash_kind_name(cases[i].kind));
+        assert_int_equal(report.cpu, cases[i].cpu);
+        assert_int_equal(report.frame_count, cases[i].frames);
+        assert_string_equal(report.reason, cases[i].reason);
+        assert_string_equal(report.symbol, cases[i].symbol);
+        lab_crash_report_free(&report);
+        xw_buffer_free(&text);
+        lab_crash_scan_free(scan);
+    }
+}
+
 static void test_json(void **state)
 {
     struct lab_crash_scan *scan = new_scan();
@@ -317,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_silence_completes_a_report),
         cmocka_unit_test(test_a_flood_keeps_memory_and_the_newest_text),
         cmocka_unit_test(test_text_is_printable_and_begins_at_the_first_sign),
+        cmocka_unit_test(test_real_consoles),
         cmocka_unit_test(test_json),
     };
 
