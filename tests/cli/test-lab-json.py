@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What `xenwright lab list --json` and `lab states --json` print is what the formats' pages say.
+"""What `xenwright lab list`, `states` and `prune` print with --json is what the formats' pages say.
 
 usage: test-lab-json.py XENWRIGHT FORMATS_DIRECTORY
 
@@ -122,6 +122,21 @@ def check_states(cache, manifests):
     tap.equal(output(cache, "lab", "states", "gone", "--json"), [], "a lab without saved states: an empty list")
 
 
+def check_prune(cache):
+    """A damaged image can go; so can a state whose image is gone, unless a lab stands on it."""
+    for folder in ("images/.damaged-trixie-1", "states/trixie-2", "states/trixie-ba9876543210"):
+        (cache / folder).mkdir(parents=True)
+        (cache / folder / "disk.qcow2").write_bytes(b"x" * 20000)
+    removed = output(cache, "lab", "prune", "--dry-run", "--json")
+    tap.equal([(entry["kind"], entry["key"]) for entry in removed],
+              [("state", "trixie-2"), ("image", ".damaged-trixie-1")], "states and images that nobody needs")
+    for entry in removed:
+        check(entry, documented("lab-json.md", "`xenwright lab prune --json`"), f"prune: {entry['key']}")
+        tap.result(20000 <= entry["bytes"] < 100000, "its size is that on the disk", entry)
+    tap.equal(output(cache, "lab", "prune", "--json"), removed, "what would be removed is removed")
+    tap.equal(sorted(path.name for path in cache.glob("[is][mt]a*/*")), ["trixie-ba9876543210"], "the rest stays")
+
+
 def check_each_counts(cache):
     """Nothing on the page is idle: a lab.json that lacks a member is none. The name is the folder's."""
     members = [key for key in documented("lab-cache.md", "`labs/NAME/lab.json`") if key != "name"]
@@ -151,6 +166,7 @@ with tempfile.TemporaryDirectory() as scratch:
     now = int(time.time())
     saves = {"first": make_save(folder, resting, "first", now - 50),
              "second": make_save(folder, resting, "second", now - 5000)}
+    check_prune(cache)
     make_lab(cache, {"name": "broken", "format": 1})
     make_lab(cache, dict(record("later", 3, 0), format=2))
     check_list(cache)
