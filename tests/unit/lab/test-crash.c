@@ -281,7 +281,7 @@ static void test_text_is_printable_and_begins_at_the_first_sign(void **state)
     lab_crash_scan_free(scan);
 }
 
-/* What Debian's Xen 4.20 wrote in a lab when it was crashed; see tests/host/crash.sh. */
+/* What Debian's Xen 4.20 wrote in a lab when it was crashed; see tests/host/lab-crash.sh. */
 static void test_real_consoles(void **state)
 {
     static const struct {
