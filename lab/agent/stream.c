@@ -140,12 +140,14 @@ static bool seek_hello(struct lab_bytes *in)
                                                            LAB_HELLO_SIZE};
 
     while (lab_bytes_used(in) > 0) {
+        const unsigned char *start = lab_bytes_start(in);
         size_t used = lab_bytes_used(in);
         size_t known = used < sizeof(header) ? used : sizeof(header);
 
-        if (memcmp(lab_bytes_start(in), header, known) == 0)
+        if (memcmp(start, header, known) == 0)
             return used >= LAB_FRAME_HEADER + LAB_HELLO_SIZE;
-        lab_bytes_consume(in, 1);
+        const unsigned char *next = memchr(start + 1, LAB_FRAME_HELLO, used - 1);
+        lab_bytes_consume(in, next ? (size_t)(next - start) : used);
     }
     return false;
 }

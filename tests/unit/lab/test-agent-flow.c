@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -137,6 +139,106 @@ static void test_slow_reader(void **state)
         total += (size_t)got;
     close(out[0]);
     assert_int_equal(total, SIZE);
+}
+
+/* A transport like a vchan: what comes is announced once, to a reader that had found it empty. */
+struct shy_transport {
+    struct lab_transport base;
+    int socket;
+};
+
+static ssize_t shy_read(struct lab_transport *transport, void *bytes, size_t size)
+{
+    ssize_t got = read(((struct shy_transport *)(void *)transport)->socket, bytes, size);
+
+    return got < 0 ? -errno : got;
+}
+
+static ssize_t shy_write(struct lab_transport *transport, const void *bytes, size_t size)
+{
+    ssize_t put = write(((struct shy_transport *)(void *)transport)->socket, bytes, size);
+
+    return put < 0 ? -errno : put;
+}
+
+static void shy_woken(struct lab_transport *transport)
+{
+    struct epoll_event event;
+
+    epoll_wait(transport->fd, &event, 1, 0);
+}
+
+static void shy_close(struct lab_transport *transport)
+{
+    close(((struct shy_transport *)(void *)transport)->socket);
+    close(transport->fd);
+    free(transport);
+}
+
+static const struct lab_transport_ops shy_ops = {
+    .read = shy_read,
+    .write = shy_write,
+    .woken = shy_woken,
+    .close = shy_close,
+    .write_wakes_as_input = 1,
+};
+
+static struct lab_transport *make_shy(int socket)
+{
+    struct shy_transport *shy = calloc(1, sizeof(*shy));
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET};
+
+    assert_non_null(shy);
+    shy->base = (struct lab_transport){.ops = &shy_ops, .fd = epoll_create1(EPOLL_CLOEXEC)};
+    shy->socket = socket;
+    assert_int_equal(fcntl(socket, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(epoll_ctl(shy->base.fd, EPOLL_CTL_ADD, socket, &event), 0);
+    return &shy->base;
+}
+
+static void test_announced_once(void **state)
+{
+    struct fixture *f = *state;
+    struct xw_error err = XW_ERROR_INIT;
+    struct output output = {0};
+    struct lab_client *client;
+    uint32_t sum;
+    int in = pattern_file(MUCH / 8, &sum), out[2];
+    struct lab_exec exec = {
+        .argv = (const char *const[]){"cat", NULL},
+        .in = in,
+        .output = keep_output,
+        .data = &output,
+    };
+
+    assert_ok(lab_client_open(&client, make_shy(dup(f->link)), "shy", &err), &err);
+    assert_ok(lab_client_start_hello(client, 20000, &err), &err);
+    assert_ok(lab_client_finish(client, &err), &err);
+    assert_ok(lab_client_start_exec(client, &exec, 20000, &err), &err);
+    assert_ok(lab_client_finish(client, &err), &err);
+    assert_int_equal(output.sum, sum);
+    /* and to a descriptor, so that output has to wait in the client's buffer */
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    pid_t reader = fork();
+    assert_true(reader >= 0);
+    if (reader == 0) {
+        char buffer[512];
+
+        close(out[1]);
+        for (ssize_t got; (got = read(out[0], buffer, sizeof(buffer))) > 0;)
+            continue;
+        _exit(0);
+    }
+    assert_int_equal(lseek(in, 0, SEEK_SET), 0);
+    exec.output = NULL;
+    exec.out = exec.err = out[1];
+    assert_ok(lab_client_start_exec(client, &exec, 20000, &err), &err);
+    assert_ok(lab_client_finish(client, &err), &err);
+    close(in);
+    close(out[0]);
+    close(out[1]);
+    assert_int_equal(waitpid(reader, NULL, 0), reader);
+    lab_client_close(client);
 }
 
 static void test_broken_output(void **state)
@@ -336,6 +438,7 @@ int main(void)
         with_agent(test_unread_input),
         with_agent(test_closed_input),
         with_agent(test_slow_reader),
+        with_agent(test_announced_once),
         with_agent(test_broken_output),
         with_agent(test_client_gone),
         with_agent(test_half_frames),
