@@ -86,9 +86,9 @@ static int folder_of(const char *path, char folder[PATH_MAX], struct xw_error *e
     size_t length = slash ? (size_t)(slash - path) : 0;
 
     if (!slash)
-        strcpy(folder, ".");
+        memcpy(folder, ".", 2);
     else if (length == 0)
-        strcpy(folder, "/");
+        memcpy(folder, "/", 2);
     else if (length >= PATH_MAX)
         return xw_error_set(err, ENAMETOOLONG, "'%s' is too long a path", path);
     else

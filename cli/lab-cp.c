@@ -40,7 +40,7 @@ static int parse_side(const char *given, struct side *ret, struct cli_call *call
     }
     if (!given[0] || strlen(given) >= sizeof(ret->path))
         return cli_misuse(call, err, "lab cp: a path is empty or too long");
-    strcpy(ret->path, given);
+    memcpy(ret->path, given, strlen(given) + 1);
     return 0;
 }
 

@@ -171,7 +171,8 @@ static int run_up(struct cli_call *call, struct xw_error *err)
     const char *name = cli_argument(call, 0);
     struct lab_wish wish = {.name = name ? name : DEFAULT_NAME, .recipe = &recipe,
                             .qemu = cli_string(call, "qemu"), .fresh = cli_flag(call, "fresh"),
-                            .bare = cli_flag(call, "bare"), .gdb = cli_flag(call, "gdb"), .disks = disks, .networks = networks,
+                            .bare = cli_flag(call, "bare"), .gdb = cli_flag(call, "gdb"),
+                            .disks = disks, .networks = networks,
                             .mirror = cli_string(call, "mirror")};
     int rc = lab_name_check("lab", wish.name, err);
 

@@ -215,16 +215,11 @@ static void say(struct lab_accel *ret, const struct lab_kvm_facts *facts, const 
 static void judge_features(const char *device, const struct lab_kvm_facts *facts,
                            struct lab_accel *ret)
 {
-    char missing[64] = "";
+    char missing[64];
 
-    if (!facts->long_mode)
-        strcat(missing, ", long mode");
-    if (!facts->sse2)
-        strcat(missing, ", SSE2");
-    if (!facts->sse3)
-        strcat(missing, ", SSE3");
-    if (!facts->svm && !facts->vmx)
-        strcat(missing, ", SVM or VMX");
+    snprintf(missing, sizeof(missing), "%s%s%s%s", facts->long_mode ? "" : ", long mode",
+             facts->sse2 ? "" : ", SSE2", facts->sse3 ? "" : ", SSE3",
+             facts->svm || facts->vmx ? "" : ", SVM or VMX");
     if (missing[0] == '\0') {
         ret->kind = LAB_ACCEL_KVM;
         snprintf(ret->reason, sizeof(ret->reason), "%s runs guests and offers %s", device,

@@ -84,7 +84,7 @@ static bool is_alive(const struct hub *hub, const struct sockaddr_un *address)
     bool alive = connect(hub->prober, (const struct sockaddr *)address, sizeof(*address)) == 0;
 
     if (alive)
-        connect(hub->prober, &nobody, sizeof(nobody));
+        (void)connect(hub->prober, &nobody, sizeof(nobody));
     return alive;
 }
 

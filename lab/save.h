@@ -13,8 +13,8 @@
 #include "lab/lab.h"
 
 /*
- * Save a running lab. *ret_still_ms: how long it stood still for that. -EEXIST: the tag is taken. -EBUSY: the lab does not
- * run, or has disks of the user's own, whose content could not be kept.
+ * Save a running lab. *ret_still_ms: how long it stood still for that. -EEXIST: the tag is taken.
+ * -EBUSY: the lab does not run, or has disks of the user's own, whose content could not be kept.
  */
 int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_reporter *reporter,
                   int64_t *ret_still_ms, struct xw_error *err);

@@ -30,8 +30,8 @@ static int find_domain(struct xw_xenstore *xs, const char *name, int *domid, str
         if (xw_xenstore_read(xs, XW_XENSTORE_NOW, path, NAME_MAX_BYTES, &found, NULL, NULL) < 0 ||
             strcmp(found, name) != 0)
             continue;
-        *domid = atoi(ids[i]);
-        return 0;
+        if (sscanf(ids[i], "%9d", domid) == 1)
+            return 0;
     }
     return rc ? rc : xw_error_set(err, ENOENT, "there is no guest '%s'; 'xl list' shows them", name);
 }
