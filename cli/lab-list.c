@@ -8,16 +8,23 @@
 #include "base/table.h"
 #include "cli/lab.h"
 
-/* One lab as a row; for one whose record cannot be read only the name and "damaged". */
+/*
+ * One lab as a row. One without a record is just being made, or else, like one whose record cannot be
+ * read, damaged: then there is only its name.
+ */
 static json_t *row_of(const struct lab_place *place, const char *name)
 {
     struct lab_record record;
     enum lab_status status;
+    int rc;
     json_t *row, *networks = json_array(), *link;
     size_t i;
 
-    if (lab_record_read(place, name, &record, NULL))
-        return json_pack("{s:s, s:s, s:o}", "name", name, "status", "damaged", "networks", networks);
+    rc = lab_record_read(place, name, &record, NULL);
+    if (rc)
+        return json_pack("{s:s, s:s, s:o}", "name", name, "status",
+                         rc == -ENOENT && lab_is_held(place, name) ? "starting" : "damaged",
+                         "networks", networks);
     status = lab_record_status(place, &record);
     json_array_foreach (record.links, i, link)
         json_array_append(networks, json_object_get(link, "network"));
@@ -86,8 +93,10 @@ static int down_all(struct cli_call *call, const struct lab_place *place, struct
     struct xw_error first = XW_ERROR_INIT;
     size_t failed = 0, done = 0;
     char **names;
-    int rc = lab_names(place, &names, err);
+    int rc = cli_flag(call, "dry-run") ? 0 : lab_put_right_all(place, err);
 
+    if (!rc)
+        rc = lab_names(place, &names, err);
     if (rc)
         return rc;
     for (char **name = names; *name; name++) {

@@ -2,6 +2,7 @@
 #include "cli/lab-remote.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -81,7 +82,7 @@ static int drive(struct lab_watch *watch, struct lab_client *client, int signals
         take_signals(signals, client);
         rc = lab_watch_check(watch, err);
         if (!rc)
-            rc = lab_client_step(client, fds + 1, own, err);
+            rc = lab_watch_explain(watch, lab_client_step(client, fds + 1, own, err), err);
     }
     return rc == LAB_CLIENT_DONE ? 0 : rc;
 }
@@ -128,7 +129,9 @@ static int run_watched(struct cli_call *call, const struct lab_place *place,
 
 int cli_lab_remote(struct cli_call *call, const char *const *argv, bool tty, struct xw_error *err)
 {
-    struct lab_exec exec = {.argv = argv, .tty = tty, .in = STDIN_FILENO,
+    /* One that was closed has become one that cannot be read (cli/output.c). */
+    bool has_input = (fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE) != O_WRONLY;
+    struct lab_exec exec = {.argv = argv, .tty = tty, .in = has_input ? STDIN_FILENO : -1,
                             .out = STDOUT_FILENO, .err = STDERR_FILENO};
     const char *term = getenv("TERM");
     char term_env[128];

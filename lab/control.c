@@ -17,6 +17,7 @@
 #include "lab/record.h"
 
 #define QMP_TIMEOUT_MS 30000
+#define LISTEN_TIMEOUT_MS 2000
 #define QUIT_TIMEOUT_MS 3000
 #define KILL_TIMEOUT_MS 30000
 
@@ -24,11 +25,18 @@ int lab_control_qmp(const struct lab_place *place, const char *name, struct xw_q
                     struct xw_error *err)
 {
     char path[LAB_NAME_MAX + 32], peer[LAB_NAME_MAX + 32];
+    int64_t deadline = xw_deadline(LISTEN_TIMEOUT_MS);
     int fd, rc;
 
     snprintf(path, sizeof(path), "%s/qmp", name);
     snprintf(peer, sizeof(peer), "QEMU of lab '%s'", name);
-    rc = xw_socket_connect(place->labs, path, QMP_TIMEOUT_MS, &fd, err);
+    for (;;) {
+        rc = xw_socket_connect(place->labs, path, QMP_TIMEOUT_MS, &fd, err);
+        /* One that has just been started may have made its socket, and not listen at it yet. */
+        if (rc != -ECONNREFUSED || !lab_is_alive(place, name) || xw_deadline_left(deadline) == 0)
+            break;
+        poll(NULL, 0, 5);
+    }
     if (!rc)
         rc = xw_qmp_attach(ret, fd, peer, QMP_TIMEOUT_MS, err);
     return rc;

@@ -83,16 +83,13 @@ void lab_let_go(struct lab_hold *hold)
     xw_lock_release(&hold->lock);
 }
 
-int lab_put_right_all(const struct lab_place *place, struct xw_error *err)
+/* Take hold of each lab for a moment. */
+static void put_right_each(const struct lab_place *place, char **names)
 {
-    char **names;
-    int rc = lab_names(place, &names, err);
-
-    if (rc)
-        return rc;
     for (char **name = names; *name; name++) {
         struct xw_error why = XW_ERROR_INIT;
         struct lab_hold hold;
+        int rc;
 
         if (lab_name_check("lab", *name, NULL))
             continue;
@@ -102,6 +99,16 @@ int lab_put_right_all(const struct lab_place *place, struct xw_error *err)
         else if (rc != -EBUSY)
             xw_log(XW_LOG_WARNING, "%s", why.message);
     }
+}
+
+int lab_put_right_all(const struct lab_place *place, struct xw_error *err)
+{
+    char **names;
+    int rc = lab_names_of_journals(place, &names, err);
+
+    if (rc)
+        return rc;
+    put_right_each(place, names);
     lab_names_free(names);
     return 0;
 }

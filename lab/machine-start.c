@@ -229,7 +229,16 @@ static int explain_end(const struct lab_place *place, const char *log, int statu
     return xw_error_set(err, ECHILD, "%s", line);
 }
 
-/* Wait until the QMP socket can be connected to, or the process has ended. */
+/* A QEMU that was killed leaves its sockets, and what waits for that of a new one would find them. */
+static void remove_stale_socket(const struct lab_place *place, const char *name)
+{
+    char path[LAB_NAME_MAX + 64];
+
+    snprintf(path, sizeof(path), "%s/qmp", name);
+    unlinkat(place->labs, path, 0);
+}
+
+/* Wait until the QMP socket is there, or the process has ended. */
 static int wait_listening(const struct lab_place *place, const char *name, struct xw_child *child,
                           struct xw_error *err)
 {
@@ -285,8 +294,10 @@ int lab_machine_start(const struct lab_place *place, const struct lab_qemu *qemu
     const struct xw_spawn_fd alive = {.ours = start->alive_fd, .theirs = ALIVE_FD};
     const struct xw_spawn spawn = {.argv = (const char *const *)command->argv, .cwd_fd = place->labs,
                                    .stdin_fd = XW_SPAWN_NULL, .stdout_fd = log, .stderr_fd = log,
-                                   .fds = &alive, .fd_count = 1, .new_session = true};
+                                   .fds = &alive, .fd_count = 1, .new_session = true,
+                                   .die_with_parent = start->passing};
 
+    remove_stale_socket(place, start->name);
     rc = xw_spawn_start(&spawn, &child, err);
     if (rc)
         return rc;

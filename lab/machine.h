@@ -55,6 +55,7 @@ struct lab_start {
     bool gdb;           /* a debugger may attach to NAME/gdb.sock */
     const char *mac;    /* of the management network card */
     const json_t *disks, *links; /* as in lab.json (lab/plug.h); NULL: none */
+    bool passing;       /* to end with the process that starts it: it has no record of its own */
     int alive_fd;       /* a locked file for QEMU to inherit: the lock tells that it lives */
 };
 

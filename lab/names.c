@@ -34,8 +34,11 @@ static int append(char ***names, size_t *count, const char *name)
     return 0;
 }
 
-int lab_names(const struct lab_place *place, char ***ret, struct xw_error *err)
+/* What follows the prefix in the names that have it; "" for all that do not begin with a dot. */
+static int names_behind(const struct lab_place *place, const char *prefix, char ***ret,
+                        struct xw_error *err)
 {
+    size_t length = strlen(prefix);
     int copy = openat(place->labs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     xw_auto_closedir DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
     const struct dirent *entry;
@@ -48,8 +51,8 @@ int lab_names(const struct lab_place *place, char ***ret, struct xw_error *err)
         return xw_error_set_errno(err, "%s/labs", place->path);
     }
     while (!rc && (entry = readdir(folder)))
-        if (entry->d_name[0] != '.')
-            rc = append(&names, &count, entry->d_name);
+        if (strncmp(entry->d_name, prefix, length) == 0 && entry->d_name[length] != '.')
+            rc = append(&names, &count, entry->d_name + length);
     if (rc) {
         lab_names_free(names);
         return xw_error_set(err, ENOMEM, "out of memory");
@@ -57,6 +60,16 @@ int lab_names(const struct lab_place *place, char ***ret, struct xw_error *err)
     qsort(names, count, sizeof(*names), compare);
     *ret = names;
     return 0;
+}
+
+int lab_names(const struct lab_place *place, char ***ret, struct xw_error *err)
+{
+    return names_behind(place, "", ret, err);
+}
+
+int lab_names_of_journals(const struct lab_place *place, char ***ret, struct xw_error *err)
+{
+    return names_behind(place, ".journal-", ret, err);
 }
 
 int lab_number_choose(const struct lab_place *place, int *ret, struct xw_error *err)

@@ -176,13 +176,20 @@ const char *lab_status_name(enum lab_status status)
     return names[status];
 }
 
+bool lab_is_held(const struct lab_place *place, const char *name)
+{
+    char path[LAB_NAME_MAX + 32];
+
+    snprintf(path, sizeof(path), ".lock-%.*s", LAB_NAME_MAX, name);
+    return xw_lock_is_held(place->labs, path, NULL);
+}
+
 enum lab_status lab_record_status(const struct lab_place *place, const struct lab_record *record)
 {
     char path[LAB_NAME_MAX + 32];
 
-    snprintf(path, sizeof(path), ".lock-%s", record->name);
     if (record->pid == 0)
-        return xw_lock_is_held(place->labs, path, NULL) ? LAB_STATUS_STARTING : LAB_STATUS_DOWN;
+        return lab_is_held(place, record->name) ? LAB_STATUS_STARTING : LAB_STATUS_DOWN;
     if (!lab_is_alive(place, record->name))
         return LAB_STATUS_DEAD;
     snprintf(path, sizeof(path), "%s/crash.json", record->name);

@@ -62,6 +62,9 @@ enum lab_status {
 const char *lab_status_name(enum lab_status status);
 enum lab_status lab_record_status(const struct lab_place *place, const struct lab_record *record);
 
+/* Whether a command changes the lab at this moment. */
+bool lab_is_held(const struct lab_place *place, const char *name);
+
 /* Whether the QEMU of a lab lives. */
 bool lab_is_alive(const struct lab_place *place, const char *name);
 
@@ -70,6 +73,9 @@ bool lab_is_alive(const struct lab_place *place, const char *name);
  * are among them. Free with lab_names_free.
  */
 int lab_names(const struct lab_place *place, char ***ret, struct xw_error *err);
+
+/* The same of those that have a journal; a killed command may have left nothing else of them. */
+int lab_names_of_journals(const struct lab_place *place, char ***ret, struct xw_error *err);
 void lab_names_free(char **names);
 
 /* A number no lab has; to be called with the lock of all labs held (labs/.lock). */

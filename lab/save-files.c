@@ -21,6 +21,16 @@ void lab_save_path(const char *name, const char *tag, char out[LAB_SAVE_PATH_MAX
     snprintf(out, LAB_SAVE_PATH_MAX, "%.*s/saves/%.*s", LAB_NAME_MAX, name, LAB_NAME_MAX, tag);
 }
 
+int lab_save_begin(struct lab_hold *hold, const char *operation, const char *tag,
+                   struct xw_error *err)
+{
+    xw_auto_json json_t *args = json_object();
+
+    if (!args || (tag && json_object_set_new(args, "tag", json_string(tag)) < 0))
+        return xw_error_set(err, ENOMEM, "out of memory");
+    return xw_journal_begin(hold->journal, operation, args, err);
+}
+
 static DIR *open_folder(const struct lab_place *place, const char *path)
 {
     int fd = openat(place->labs, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "lab/place.h"
+#include "lab/lab.h"
 
 #define LAB_SAVE_PATH_MAX (2 * LAB_NAME_MAX + 32)
 
@@ -15,5 +15,12 @@ void lab_save_path(const char *name, const char *tag, char out[LAB_SAVE_PATH_MAX
 /* The manifest of a saved state; the caller's to json_decref. -ENOENT says which there are not. */
 int lab_save_manifest(const struct lab_place *place, const char *name, const char *tag,
                       json_t **ret, struct xw_error *err);
+
+/* Begin a journal entry that names the saved state; tag NULL: all of them. */
+int lab_save_begin(struct lab_hold *hold, const char *operation, const char *tag,
+                   struct xw_error *err);
+
+/* Finish what lab_save_forget began before it was killed. */
+int lab_save_go_on_forgetting(struct lab_hold *hold, const char *tag, struct xw_error *err);
 
 #endif

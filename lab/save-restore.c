@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "lab/control.h"
 #include "lab/link.h"
 #include "lab/manifest.h"
@@ -127,26 +128,62 @@ int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *
     return rc;
 }
 
-static int forget_one(struct lab_hold *hold, const char *tag, struct xw_error *err)
+/* Whether there is such a saved state; a damaged one can be forgotten as well. */
+static int check_known(struct lab_hold *hold, const char *tag, struct xw_error *err)
 {
     xw_auto_json json_t *manifest = NULL;
-    char path[LAB_SAVE_PATH_MAX];
     int rc = lab_save_manifest(hold->place, hold->name, tag, &manifest, err);
 
-    /* A damaged one can be forgotten as well. */
-    if (rc == -ENOENT || rc == -EINVAL)
-        return rc;
-    lab_save_path(hold->name, tag, path);
+    return rc == -ENOENT || rc == -EINVAL ? rc : 0;
+}
+
+/* Remove one saved state, or all (NULL). */
+static int remove_saved(struct lab_hold *hold, const char *tag, struct xw_error *err)
+{
+    char path[LAB_SAVE_PATH_MAX];
+
+    lab_save_path(hold->name, tag ? tag : ".", path);
+    if (!tag)
+        path[strlen(path) - 2] = '\0';
     return xw_file_remove_tree(hold->place->labs, path, err);
 }
 
-static int forget_all(struct lab_hold *hold, struct xw_error *err)
+/* The same with all that is needed no more then; bears being done twice. */
+static int forget(struct lab_hold *hold, const char *tag, bool down, struct xw_error *err)
 {
-    char path[LAB_SAVE_PATH_MAX];
+    int rc = remove_saved(hold, tag, err);
 
-    lab_save_path(hold->name, ".", path);
-    path[strlen(path) - 2] = '\0';
-    return xw_file_remove_tree(hold->place->labs, path, err);
+    if (rc)
+        return rc;
+    if (down && !lab_save_any(hold->place, hold->name))
+        return xw_file_remove_tree(hold->place->labs, hold->name, err);
+    return lab_save_tidy(hold->place, hold->name, err);
+}
+
+int lab_save_go_on_forgetting(struct lab_hold *hold, const char *tag, struct xw_error *err)
+{
+    struct lab_record record;
+    bool down = false;
+    int rc = lab_record_read(hold->place, hold->name, &record, NULL);
+
+    if (!rc) {
+        down = record.pid == 0;
+        lab_record_free(&record);
+    }
+    if (tag)
+        xw_log(XW_LOG_WARNING, "lab '%s': the saved state '%s' was being forgotten when xenwright was "
+               "killed: it is gone", hold->name, tag);
+    else
+        xw_log(XW_LOG_WARNING, "lab '%s': its saved states were being forgotten when xenwright was "
+               "killed: they are gone", hold->name);
+    /* Without a record the lab's folder was on its way out; a damaged one is for 'lab down'. */
+    if (rc == -ENOENT)
+        rc = xw_file_remove_tree(hold->place->labs, hold->name, err);
+    else if (rc)
+        rc = remove_saved(hold, tag, err);
+    else
+        rc = forget(hold, tag, down, err);
+    return rc ? rc : xw_journal_done(hold->journal, err);
 }
 
 int lab_save_forget(struct lab_hold *hold, const char *tag, struct xw_error *err)
@@ -159,14 +196,12 @@ int lab_save_forget(struct lab_hold *hold, const char *tag, struct xw_error *err
         return rc;
     down = record.pid == 0;
     lab_record_free(&record);
-    rc = xw_journal_begin(hold->journal, "forget", NULL, err);
+    rc = tag ? check_known(hold, tag, err) : 0;
+    if (!rc)
+        rc = lab_save_begin(hold, "forget", tag, err);
     if (rc)
         return rc;
-    rc = tag ? forget_one(hold, tag, err) : forget_all(hold, err);
-    if (!rc && down && !lab_save_any(hold->place, hold->name))
-        rc = xw_file_remove_tree(hold->place->labs, hold->name, err);
-    else if (!rc)
-        rc = lab_save_tidy(hold->place, hold->name, err);
+    rc = forget(hold, tag, down, err);
     int done = xw_journal_done(hold->journal, rc ? NULL : err);
 
     return rc ? rc : done;

@@ -204,7 +204,7 @@ int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_repor
         return rc;
     rc = check_can_save(hold, &record, tag, err);
     if (!rc)
-        rc = xw_journal_begin(hold->journal, "save", NULL, err);
+        rc = lab_save_begin(hold, "save", tag, err);
     if (rc) {
         lab_record_free(&record);
         return rc;
@@ -254,16 +254,38 @@ static int put_save_right(struct lab_hold *hold, struct xw_error *err)
     return rc;
 }
 
+/* A saved state has its name only when it is whole. */
+static void tell_of_save(const struct lab_hold *hold, const char *tag)
+{
+    char path[LAB_SAVE_PATH_MAX];
+
+    lab_save_path(hold->name, tag, path);
+    if (tag[0] && faccessat(hold->place->labs, path, F_OK, 0) == 0)
+        xw_log(XW_LOG_WARNING, "lab '%s' was being saved when xenwright was killed: the saved state '%s' "
+               "is whole", hold->name, tag);
+    else
+        xw_log(XW_LOG_WARNING, "lab '%s' was being saved when xenwright was killed: it goes on, without "
+               "the saved state", hold->name);
+}
+
 int lab_save_put_right(struct lab_hold *hold, struct xw_error *err)
 {
     const char *operation = xw_journal_pending(hold->journal);
+    const char *tag = json_string_value(json_object_get(xw_journal_args(hold->journal), "tag"));
+    struct xw_error why = XW_ERROR_INIT;
     char path[LAB_SAVE_PATH_MAX];
     int rc = 0;
 
     if (strcmp(operation, "save") == 0) {
-        xw_log(XW_LOG_WARNING, "lab '%s' was being saved when xenwright was killed: it goes on, without "
-               "the saved state", hold->name);
-        rc = put_save_right(hold, err);
+        tell_of_save(hold, tag ? tag : "");
+        rc = put_save_right(hold, &why);
+        if (rc) {
+            xw_log(XW_LOG_WARNING, "lab '%s' cannot go on (%s): it is taken down", hold->name,
+                   why.message);
+            return lab_down_held(hold, err);
+        }
+    } else if (strcmp(operation, "forget") == 0) {
+        return lab_save_go_on_forgetting(hold, tag, err);
     } else if (strcmp(operation, "restore") == 0) {
         xw_log(XW_LOG_WARNING, "lab '%s' was being restored when xenwright was killed: it is down, its "
                "saved states are untouched", hold->name);

@@ -158,7 +158,7 @@ static int boot(struct making *making, const struct lab_data *data, const struct
     if (rc)
         return rc;
     const struct lab_start start = {.name = making->run, .disk = disk, .memory = LAB_MEMORY_SHARED,
-                                    .ram = ram, .mac = "52:54:00:00:00:01",
+                                    .ram = ram, .mac = "52:54:00:00:00:01", .passing = true,
                                     .alive_fd = making->alive.fd};
 
     rc = lab_machine_start(making->place, qemu, &machine, &start, &making->pid, err);

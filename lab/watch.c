@@ -14,6 +14,7 @@
 #include "lab/crash.h"
 #include "lab/hang-watch.h"
 
+#define END_TIMEOUT_MS 500 /* from the loss of its sockets to the end of a killed QEMU */
 #define READ_SIZE 65536
 #define LOOK_BACK (256 * 1024) /* a crash nobody has seen yet is at the end of the log */
 
@@ -219,6 +220,21 @@ int lab_watch_check(struct lab_watch *watch, struct xw_error *err)
     return 0;
 }
 
+int lab_watch_explain(struct lab_watch *watch, int rc, struct xw_error *err)
+{
+    struct pollfd ended = {.fd = watch->pidfd, .events = POLLIN};
+    struct xw_error why = XW_ERROR_INIT;
+
+    if (rc != -ECONNRESET)
+        return rc;
+    poll(&ended, 1, END_TIMEOUT_MS);
+    if (lab_watch_check(watch, &why) == 0)
+        return rc;
+    if (err)
+        *err = why;
+    return -why.code;
+}
+
 const char *lab_watch_last_line(const struct lab_watch *watch)
 {
     return watch->line;
@@ -238,7 +254,7 @@ int lab_watch_drive(struct lab_watch *watch, struct lab_client *client, struct x
             return xw_error_set_errno(err, "poll");
         rc = lab_watch_check(watch, err);
         if (!rc)
-            rc = lab_client_step(client, fds, own, err);
+            rc = lab_watch_explain(watch, lab_client_step(client, fds, own, err), err);
     }
     return rc == LAB_CLIENT_DONE ? 0 : rc;
 }

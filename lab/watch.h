@@ -42,6 +42,12 @@ size_t lab_watch_pollfds(const struct lab_watch *watch, struct pollfd fds[LAB_WA
 int lab_watch_check(struct lab_watch *watch, struct xw_error *err);
 
 /*
+ * What a client's step has returned, for what it means: a lost connection (-ECONNRESET) is as a rule
+ * that of a QEMU which is ending at this moment, or of a Xen that has crashed, and err tells that then.
+ */
+int lab_watch_explain(struct lab_watch *watch, int rc, struct xw_error *err);
+
+/*
  * The last line on the console, "" at first; for showing what a boot is at. Owned by the watch.
  */
 const char *lab_watch_last_line(const struct lab_watch *watch);

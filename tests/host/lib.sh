@@ -19,7 +19,10 @@ LABS=$XENWRIGHT_CACHE/labs
 export LC_ALL=C
 
 clean_up() {
-    xenwright lab down --all >/dev/null 2>&1
+    local cache
+    for cache in "$XENWRIGHT_CACHE" "$WORK"/caches/*; do
+        [ ! -d "$cache/labs" ] || XENWRIGHT_CACHE=$cache xenwright lab down --all >/dev/null 2>&1
+    done
     rm -rf "$WORK"
 }
 trap clean_up EXIT
@@ -63,6 +66,23 @@ finish() {
 
 lab() {
     xenwright lab "$@"
+}
+
+# own_cache NAME [FOLDER…]: what follows in this point uses a cache of its own, which shares all but
+# the labs and the FOLDERs. These are copies, of links to the files: to change a file, replace it.
+own_cache() {
+    local of=$XENWRIGHT_CACHE part
+    XENWRIGHT_CACHE=$WORK/caches/$1
+    LABS=$XENWRIGHT_CACHE/labs
+    mkdir -p -m 700 "$XENWRIGHT_CACHE"
+    for part in images states packages package roots ssh accel.json qemu.json; do
+        if [[ " $* " == *" $part "* ]]; then
+            cp -rL --preserve=all --link "$of/$part/" "$XENWRIGHT_CACHE/$part" 2>/dev/null ||
+                cp -rL --preserve=all "$of/$part" "$XENWRIGHT_CACHE/"
+        else
+            ln -s "$of/$part" "$XENWRIGHT_CACHE/$part"
+        fi
+    done
 }
 
 # exits STATUS COMMAND…: what it writes goes to $OUT and $ERR.
@@ -140,11 +160,21 @@ pid_of() {
     member "$1" pid
 }
 
+# alive PID: one that has ended, and was not waited for yet by its parent, is not.
+alive() {
+    grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"
+}
+
 # wait_end PID [SECONDS]
 wait_end() {
-    timeout "${2:-10}" tail --pid="$1" -s 0.05 -f /dev/null && return
-    echo "process $1 does not end"
-    return 1
+    local deadline=$((SECONDS + ${2:-10}))
+    while alive "$1"; do
+        [ "$SECONDS" -lt "$deadline" ] || {
+            echo "process $1 does not end"
+            return 1
+        }
+        timeout 0.05 tail --pid="$1" -f /dev/null || true
+    done
 }
 
 # wait_line TEXT FILE [SECONDS]: until the file has such a line.
