@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/lab-recipe.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ int cli_lab_recipe(struct cli_call *call, const struct lab_data *data, struct la
 {
     struct xw_error why = XW_ERROR_INIT;
     const char *layer;
+    int rc;
 
     if (lab_release_find(cli_string(call, "release"), &recipe->release, &why))
         return cli_misuse(call, err, "--release: %s", why.message);
@@ -19,7 +21,12 @@ int cli_lab_recipe(struct cli_call *call, const struct lab_data *data, struct la
             return cli_misuse(call, err, "--with can be given %d times at most", LAB_LAYERS_MAX);
         recipe->layers[recipe->layer_count++] = layer;
     }
-    return lab_recipe_load(recipe, data, err);
+    rc = lab_recipe_load(recipe, data, &why);
+    if (rc == -EINVAL)
+        return cli_misuse(call, err, "--with: %s", why.message);
+    if (rc && err)
+        *err = why;
+    return rc;
 }
 
 void cli_lab_layers(const struct cli_call *call, struct cli_candidates *out)

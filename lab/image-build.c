@@ -33,7 +33,9 @@ struct build {
     char key[LAB_KEY_MAX];
     char folder[PATH_MAX];            /* tmp/image-KEY, absolute */
     int percent;
-    char trouble[512];                /* the first thing apt could not fetch */
+    char trouble[512];                /* the first thing apt could not fetch, and why */
+    bool trouble_is_exact;            /* it has the address of the file */
+    char erring[256];                 /* what apt's last "Err:" line names; its reason follows */
     struct xw_buffer chosen;          /* apt's "Inst PACKAGE (VERSION …)" lines of a simulation */
 };
 
@@ -51,6 +53,27 @@ static int hook(const struct build *build, const char *kind, const char *script,
     if (!rc)
         *ret = xw_buffer_steal(&text);
     return rc;
+}
+
+/*
+ * What apt cannot fetch it tells as "Err:N ARCHIVE SUITE FILE", with the reason in the next line,
+ * and in the end, for some kinds of reasons only, as "E: Failed to fetch ADDRESS REASON".
+ */
+static void take_trouble(struct build *build, const char *line)
+{
+    const char *failed = strstr(line, "Failed to fetch ");
+
+    if (failed && !build->trouble_is_exact) {
+        snprintf(build->trouble, sizeof(build->trouble), "%s", failed + strlen("Failed to fetch "));
+        build->trouble_is_exact = true;
+    } else if (strncmp(line, "Err:", 4) == 0 && strchr(line, ' ')) {
+        snprintf(build->erring, sizeof(build->erring), "%.255s", strchr(line, ' ') + 1);
+    } else if (build->erring[0]) {
+        if (!build->trouble[0])
+            snprintf(build->trouble, sizeof(build->trouble), "%s: %.200s", build->erring,
+                     line + strspn(line, " "));
+        build->erring[0] = '\0';
+    }
 }
 
 /* Steps of mmdebstrap, with how far each is in percent of the whole as measured once. */
@@ -76,11 +99,7 @@ static void follow(void *opaque, int stream, const char *line)
             lab_report(build->reporter, steps[i].step, build->percent = steps[i].percent);
     if (strncmp(line, "Inst ", 5) == 0)
         xw_buffer_printf(&build->chosen, NULL, "%s\n", line);
-
-    const char *failed = strstr(line, "Failed to fetch ");
-
-    if (failed && !build->trouble[0])
-        snprintf(build->trouble, sizeof(build->trouble), "%s", failed + strlen("Failed to fetch "));
+    take_trouble(build, line);
 }
 
 /* Runs mmdebstrap with the arguments all its uses share, and `more` behind them (ends in NULL). */
@@ -121,7 +140,8 @@ static int run_mmdebstrap(struct build *build, const char *const *more,
                                    .opaque = build, .output_limit = 8 << 20,
                                    .die_with_parent = true};
 
-    build->trouble[0] = '\0';
+    build->trouble[0] = build->erring[0] = '\0';
+    build->trouble_is_exact = false;
     int rc = xw_spawn_run(&spawn, result, err);
 
     if (!rc && (result->end != XW_SPAWN_EXITED || result->status != 0)) {

@@ -74,7 +74,7 @@ own_cache() {
     local of=$XENWRIGHT_CACHE part
     XENWRIGHT_CACHE=$WORK/caches/$1
     LABS=$XENWRIGHT_CACHE/labs
-    mkdir -p -m 700 "$XENWRIGHT_CACHE"
+    (umask 077 && mkdir -p "$XENWRIGHT_CACHE")
     for part in images states packages package roots ssh accel.json qemu.json; do
         if [[ " $* " == *" $part "* ]]; then
             cp -rL --preserve=all --link "$of/$part/" "$XENWRIGHT_CACHE/$part" 2>/dev/null ||
