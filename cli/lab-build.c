@@ -53,7 +53,7 @@ const struct cli_command cli_lab_build = {
     .arguments = {.usage = "", .min = 0, .max = 0},
     .options = (const struct cli_option[]){
         {.name = "release", .letter = 'r', .argument = "RELEASE",
-         .help = "Debian release: trixie (default) or bookworm", .value = {.kind = CLI_VALUE_RELEASE}},
+         .help = "trixie (Debian 13; default) or bookworm", .value = {.kind = CLI_VALUE_RELEASE}},
         {.name = "with", .letter = 'w', .argument = "LAYER", .flags = CLI_REPEAT,
          .help = "add a set of packages", .value = {.kind = CLI_VALUE_CALLBACK, .list = cli_lab_layers}},
         {.name = "mirror", .argument = "URI", .help = "where packages come from (default: as for apt here)"},

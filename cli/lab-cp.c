@@ -39,7 +39,7 @@ static int parse_side(const char *given, struct side *ret, struct cli_call *call
         given = colon + 1;
     }
     if (!given[0] || strlen(given) >= sizeof(ret->path))
-        return cli_misuse(call, err, "lab cp: a path is empty or too long");
+        return cli_misuse(call, err, "a path is empty or too long");
     memcpy(ret->path, given, strlen(given) + 1);
     return 0;
 }
@@ -55,7 +55,7 @@ static int split(const char *path, char folder[PATH_MAX], char name[PATH_MAX], s
     snprintf(copy, sizeof(copy), "%s", path);
     snprintf(folder, PATH_MAX, "%s", dirname(copy));
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "/") == 0)
-        return cli_misuse(call, err, "lab cp: '%s' has no name of its own to be copied under", path);
+        return cli_misuse(call, err, "'%s' has no name of its own to be copied under", path);
     return 0;
 }
 
@@ -67,7 +67,7 @@ static int finish_tar(struct xw_child *child, int rc, struct xw_error *err)
 
     xw_child_wait(child, -1, &end, &status, NULL);
     if (!rc && (end != XW_SPAWN_EXITED || status != 0))
-        rc = xw_error_set(err, EIO, "lab cp: tar failed here (see above)");
+        rc = xw_error_set(err, EIO, "tar failed here (see above)");
     return rc;
 }
 
@@ -189,7 +189,7 @@ static int run_cp(struct cli_call *call, struct xw_error *err)
     if (rc)
         return rc;
     if ((from.lab[0] != 0) == (to.lab[0] != 0))
-        return cli_misuse(call, err, "lab cp: one of the two has to be NAME:PATH, in a lab");
+        return cli_misuse(call, err, "one of the two has to be NAME:PATH, in a lab");
     rc = cli_lab_open_running_named(from.lab[0] ? from.lab : to.lab, &place, &record, err);
     if (rc)
         return rc;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/progress.h"
@@ -84,12 +85,21 @@ static int create(struct cli_call *call, const struct lab_place *place,
                   struct xw_error *err)
 {
     struct xw_progress *progress = cli_progress(call, cli_argument(call, 1), 0);
+    /* What xl and libxl say is the reason when it fails: all of it goes through. */
+    const struct lab_exec exec = {.argv = arguments->argv, .in = -1, .out = -1, .err = STDERR_FILENO};
+    struct lab_exec_end end;
     int64_t begun = xw_clock_ms();
     int rc;
 
     xw_progress_step(progress, "creating the guest and waiting for it", -1);
-    rc = lab_run_check(place, record, arguments->argv, NULL, CREATE_TIMEOUT_MS, err);
+    rc = lab_run(place, record, &exec, CREATE_TIMEOUT_MS, &end, err);
     xw_progress_end(progress);
+    if (!rc && end.kind == LAB_EXIT_STATUS && end.value == 127)
+        rc = xw_error_set(err, ENOENT, "lab '%s': the package xenwright-guest is not in it: bring it up "
+                          "with --package FILE.deb", record->name);
+    else if (!rc && (end.kind != LAB_EXIT_STATUS || end.value != 0))
+        rc = xw_error_set(err, EREMOTEIO, "lab '%s': guest '%s' could not be started (see above)",
+                          record->name, cli_argument(call, 1));
     if (!rc)
         printf("guest '%s' runs in lab '%s' (after %.1f s)\n", cli_argument(call, 1), record->name,
                (double)(xw_clock_ms() - begun) / 1000);
@@ -133,7 +143,7 @@ const struct cli_command cli_lab_guest = {
     .arguments = {.usage = "NAME GUEST", .min = 2, .max = 2,
                   .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_lab_names}, {.kind = CLI_VALUE_NONE}}},
     .options = (const struct cli_option[]){
-        {.name = "type", .letter = 't', .argument = "TYPE", .help = "pv, pvh or hvm (default pvh)",
+        {.name = "type", .letter = 't', .argument = "TYPE", .help = "pv (default), pvh or hvm",
          .value = {.kind = CLI_VALUE_WORDS, .words = types}},
         {.name = "memory", .letter = 'm', .argument = "SIZE", .help = "its memory, MiB unless given a unit"},
         {.name = "vcpus", .letter = 'c', .argument = "N", .help = "its processors (default 1)"},
@@ -141,15 +151,15 @@ const struct cli_command cli_lab_guest = {
          .help = "a disk, as in xl.cfg"},
         {.name = "vif", .letter = 'n', .argument = "SPEC", .flags = CLI_REPEAT,
          .help = "a network card, as in xl.cfg; 'bridge=xenbr0' is there for it"},
-        {.name = "ip", .argument = "ADDRESS/BITS", .help = "address of its first network card"},
+        {.name = "ip", .argument = "ADDRESS", .help = "address of its first network card, with its prefix: 10.88.0.5/24"},
         {.name = "extra", .argument = "WORDS", .help = "more words for its kernel's command line"},
         {.name = "qga", .help = "run qemu-guest-agent in it, on a channel"},
         {.name = "paused", .help = "leave it paused, and do not wait for it"},
         {0},
     },
     .examples = (const struct cli_example[]){
-        {"xenwright lab guest lab web --type pv --vif bridge=xenbr0 --ip 10.88.0.5/24", "one with a network"},
-        {"xenwright lab guest-exec lab web -- uname -a", "and a command in it"},
+        {"xenwright lab guest lab web --type pv --vif bridge=xenbr0 --ip 10.88.0.5/24",
+         "one with a network"},
         {0},
     },
     .flags = CLI_CHANGES | CLI_LONG,
@@ -190,7 +200,9 @@ const struct cli_command cli_lab_guest_exec = {
         {0},
     },
     .examples = (const struct cli_example[]){
-        {"xenwright lab guest-exec lab web -- xw-test pattern verify /dev/xvda", "check a disk from inside"},
+        {"xenwright lab guest-exec lab web -- uname -a", "a command in the guest"},
+        {"xenwright lab guest-exec lab web -- xw-test pattern verify /dev/xvda",
+         "check a disk from inside"},
         {0},
     },
     .flags = CLI_PASSTHROUGH,

@@ -124,7 +124,7 @@ static int run_down(struct cli_call *call, struct xw_error *err)
     int rc;
 
     if (cli_flag(call, "all") == (name != NULL))
-        return cli_misuse(call, err, "lab down: name a lab, or give --all");
+        return cli_misuse(call, err, "name a lab, or give --all");
     rc = lab_place_open(&place, err);
     if (rc)
         return rc;

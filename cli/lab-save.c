@@ -185,7 +185,7 @@ static int forget(struct cli_call *call, struct lab_hold *hold, struct xw_error 
 static int run_forget(struct cli_call *call, struct xw_error *err)
 {
     if (cli_flag(call, "all") == (cli_argument(call, 1) != NULL))
-        return cli_misuse(call, err, "lab forget: name a saved state, or give --all");
+        return cli_misuse(call, err, "name a saved state, or give --all");
     return with_lab(call, forget, err);
 }
 

@@ -35,7 +35,7 @@ const struct cli_command cli_lab_ssh_config = {
     .arguments = {.usage = "NAME", .min = 1, .max = 1,
                   .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_lab_names}}},
     .examples = (const struct cli_example[]){
-        {"xenwright lab ssh-config lab > lab.ssh && ssh -F lab.ssh lab xl list", "ssh into a lab"},
+        {"xenwright lab ssh-config lab", "to be kept in a file for 'ssh -F FILE lab'"},
         {0},
     },
     .run = run_ssh_config,

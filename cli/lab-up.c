@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -17,6 +18,7 @@
 #define DEFAULT_CPUS 2
 #define DEFAULT_MEMORY_MIB 4096
 #define NETWORKS_MAX 9
+#define PACKAGES_MAX 32
 
 /* A file the user names, as an absolute path: QEMU runs in another folder. */
 static int absolute_file(struct cli_call *call, const char *option, char *out, size_t size,
@@ -166,13 +168,13 @@ static int run_up(struct cli_call *call, struct xw_error *err)
     struct lab_place place = LAB_PLACE_INIT;
     struct lab_data data;
     struct lab_recipe recipe = {0};
-    const char *networks[NETWORKS_MAX + 1] = {NULL};
+    const char *networks[NETWORKS_MAX + 1] = {NULL}, *packages[PACKAGES_MAX + 1] = {NULL};
     xw_auto_json json_t *disks = json_array();
     const char *name = cli_argument(call, 0);
     struct lab_wish wish = {.name = name ? name : DEFAULT_NAME, .recipe = &recipe,
                             .qemu = cli_string(call, "qemu"), .fresh = cli_flag(call, "fresh"),
                             .bare = cli_flag(call, "bare"), .gdb = cli_flag(call, "gdb"),
-                            .disks = disks, .networks = networks,
+                            .disks = disks, .networks = networks, .packages = packages,
                             .mirror = cli_string(call, "mirror")};
     int rc = lab_name_check("lab", wish.name, err);
 
@@ -180,6 +182,9 @@ static int run_up(struct cli_call *call, struct xw_error *err)
         return cli_misuse(call, err, "%s", err ? err->message : "");
     for (size_t i = 0; i < NETWORKS_MAX && (networks[i] = cli_strings(call, "link", i)); i++)
         ;
+    for (size_t i = 0; i < PACKAGES_MAX && (packages[i] = cli_strings(call, "package", i)); i++)
+        if (access(packages[i], R_OK) < 0)
+            return xw_error_set_errno(err, "--package %s", packages[i]);
     rc = lab_data_find(&data, err);
     if (!rc)
         rc = cli_lab_recipe(call, &data, &recipe, err);
@@ -211,19 +216,22 @@ const struct cli_command cli_lab_up = {
                   .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_lab_names}}},
     .options = (const struct cli_option[]){
         {.name = "release", .letter = 'r', .argument = "RELEASE",
-         .help = "Debian release: trixie (default) or bookworm", .value = {.kind = CLI_VALUE_RELEASE}},
+         .help = "trixie (Debian 13; default) or bookworm", .value = {.kind = CLI_VALUE_RELEASE}},
         {.name = "with", .letter = 'w', .argument = "LAYER", .flags = CLI_REPEAT,
          .help = "add a set of packages, such as lvm, ceph or ovs",
          .value = {.kind = CLI_VALUE_CALLBACK, .list = cli_lab_layers}},
         {.name = "cpus", .letter = 'c', .argument = "N", .help = "processors (default 2)"},
         {.name = "memory", .letter = 'm', .argument = "SIZE",
          .help = "memory of the host, MiB unless given a unit (default 4096)"},
-        {.name = "disk", .letter = 'd', .argument = "FILE[,format=raw|qcow2]", .flags = CLI_REPEAT,
-         .help = "plug in a disk of yours; it is written to", .value = {.kind = CLI_VALUE_FILE}},
+        {.name = "disk", .letter = 'd', .argument = "FILE", .flags = CLI_REPEAT,
+         .help = "plug in a raw disk of yours (or FILE,format=qcow2); it is written to",
+         .value = {.kind = CLI_VALUE_FILE}},
         {.name = "link", .letter = 'l', .argument = "NET", .flags = CLI_REPEAT,
          .help = "join the network NET, which all labs that join it share"},
         {.name = "fresh", .help = "boot instead of restoring a saved state"},
         {.name = "bare", .help = "do not put this build of xenwright into dom0"},
+        {.name = "package", .letter = 'p', .argument = "FILE", .flags = CLI_REPEAT,
+         .help = "unpack this .deb in dom0, such as xenwright-guest", .value = {.kind = CLI_VALUE_FILE}},
         {.name = "xen", .argument = "FILE", .help = "boot this Xen (plain or gzip)",
          .value = {.kind = CLI_VALUE_FILE}},
         {.name = "xen-args", .argument = "ARGS", .help = "more arguments for Xen"},

@@ -142,22 +142,39 @@ static int add_names(const struct lab_record *record, struct xw_buffer *lines, s
     return rc;
 }
 
+static int add_time(struct xw_buffer *lines, struct xw_error *err)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return xw_buffer_printf(lines, err, "time=%lld%09ld\n", (long long)now.tv_sec, now.tv_nsec);
+}
+
+static int send_lines(const struct xw_buffer *lines, struct lab_watch *watch,
+                      struct lab_client *client, struct xw_error *err)
+{
+    int rc = lab_client_start_personalise(client, xw_buffer_text(lines), TIMEOUT_MS, err);
+
+    return rc ? rc : lab_watch_drive(watch, client, err);
+}
+
+int lab_identity_set_clock(struct lab_watch *watch, struct lab_client *client, struct xw_error *err)
+{
+    xw_auto_buffer struct xw_buffer lines = XW_BUFFER_INIT(256);
+    int rc = add_time(&lines, err);
+
+    return rc ? rc : send_lines(&lines, watch, client, err);
+}
+
 int lab_identity_give(const struct lab_place *place, const struct lab_record *record,
                       struct lab_watch *watch, struct lab_client *client, struct xw_error *err)
 {
     xw_auto_buffer struct xw_buffer lines = XW_BUFFER_INIT(64 * 1024);
-    struct timespec now;
-    int rc;
+    int rc = add_time(&lines, err);
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    rc = xw_buffer_printf(&lines, err, "time=%lld%09ld\n", (long long)now.tv_sec, now.tv_nsec);
     if (!rc)
         rc = add_names(record, &lines, err);
     if (!rc)
         rc = add_keys(place, record, &lines, err);
-    if (!rc)
-        rc = lab_client_start_personalise(client, xw_buffer_text(&lines), TIMEOUT_MS, err);
-    if (!rc)
-        rc = lab_watch_drive(watch, client, err);
-    return rc;
+    return rc ? rc : send_lines(&lines, watch, client, err);
 }

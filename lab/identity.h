@@ -19,6 +19,9 @@ void lab_identity_address(const struct lab_record *record, char out[24]);
 /* The private key that labs let in (made at the first use): its path below the cache. */
 #define LAB_SSH_KEY "ssh/id_ed25519"
 
+/* Set only the clock: of a lab that stood still. */
+int lab_identity_set_clock(struct lab_watch *watch, struct lab_client *client, struct xw_error *err);
+
 /* Tell the running lab who it is. The watch and the client (after HELLO) are the caller's. */
 int lab_identity_give(const struct lab_place *place, const struct lab_record *record,
                       struct lab_watch *watch, struct lab_client *client, struct xw_error *err);

@@ -42,7 +42,8 @@ struct lab_wish {
     const char *qemu;            /* NULL: the usual one */
     struct lab_machine machine;  /* files as the user named them, absolute; "" for the image's own */
     bool fresh;                  /* boot, do not use a state */
-    bool bare;                   /* do not put xenwright into it */
+    bool bare;                   /* do not put this build of xenwright into it */
+    const char *const *packages; /* .deb files to unpack in it; ends in NULL */
     bool gdb;
     json_t *disks;               /* entries without "slot"; borrowed */
     const char *const *networks; /* names; ends in NULL */

@@ -52,7 +52,7 @@ struct lab_start {
     enum lab_memory memory;
     const char *ram;    /* the file, relative to labs/; NULL for LAB_MEMORY_FRESH */
     bool wait_state;    /* wait for a state to be loaded, do not boot */
-    bool gdb;           /* a debugger may attach to NAME/gdb.sock */
+    bool gdb;           /* a debugger may attach to NAME/gdb */
     const char *mac;    /* of the management network card */
     const json_t *disks, *links; /* as in lab.json (lab/plug.h); NULL: none */
     bool passing;       /* to end with the process that starts it: it has no record of its own */

@@ -24,7 +24,7 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 /* Names, sizes and times of all that packages are made from, hashed. */
 static int hash_tree(const char *source, char ret[XW_HASH_TEXT_SIZE], struct xw_error *err)
 {
-    static const char *const parts[] = {"base", "cli", "docs/man", "host", "include", "lab", "packaging",
+    static const char *const parts[] = {"base", "cli", "host", "include", "lab", "packaging",
                                         "meson.build", "meson_options.txt"};
     enum { COUNT = sizeof(parts) / sizeof(parts[0]) };
     char paths[COUNT][PATH_MAX];
@@ -148,8 +148,8 @@ int lab_package_make(const struct lab_place *place, const struct lab_data *data,
 }
 
 /* dpkg-deb here, tar there. The packages' relations are met by the image (lab/layers/base). */
-static int unpack(const struct lab_place *place, const struct lab_record *record, const char *deb,
-                  struct xw_error *err)
+int lab_package_unpack(const struct lab_place *place, const struct lab_record *record,
+                       const char *deb, struct xw_error *err)
 {
     const char *const contents[] = {"dpkg-deb", "--fsys-tarfile", deb, NULL};
     const char *const extract[] = {"tar", "-C", "/", "-xf", "-", NULL};
@@ -193,7 +193,7 @@ int lab_package_install(const struct lab_place *place, const struct lab_record *
         if (!strstr(entry->d_name, ".deb") || strstr(entry->d_name, "-dev_"))
             continue;
         snprintf(path, sizeof(path), "%s/%s/%s", place->path, folder, entry->d_name);
-        rc = unpack(place, record, path, err);
+        rc = lab_package_unpack(place, record, path, err);
     }
     return rc;
 }

@@ -24,6 +24,10 @@ int lab_package_make(const struct lab_place *place, const struct lab_data *data,
                      const struct lab_release *release, const struct lab_reporter *reporter,
                      char ret[PATH_MAX], struct xw_error *err);
 
+/* Unpack one .deb file in the running lab; what it depends on has to be there. */
+int lab_package_unpack(const struct lab_place *place, const struct lab_record *record,
+                       const char *deb, struct xw_error *err);
+
 /* Unpack the programs among the packages in the running lab. */
 int lab_package_install(const struct lab_place *place, const struct lab_record *record,
                         const char *folder, struct xw_error *err);

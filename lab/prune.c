@@ -58,7 +58,7 @@ static int need_saved(const struct lab_place *place, const char *name, struct ne
 
 static int find_needed(const struct lab_place *place, struct needed *needed, struct xw_error *err)
 {
-    char **names;
+    char **names = NULL;
     int rc = lab_names(place, &names, err);
 
     for (char **name = rc ? NULL : names; !rc && *name; name++) {
@@ -73,8 +73,7 @@ static int find_needed(const struct lab_place *place, struct needed *needed, str
         lab_record_free(&record);
         rc = need_saved(place, *name, needed, err);
     }
-    if (names)
-        lab_names_free(names);
+    lab_names_free(names);
     return rc;
 }
 

@@ -52,8 +52,12 @@ int lab_raise_wake(const struct lab_place *place, const struct lab_record *recor
     return rc;
 }
 
-int lab_raise_introduce(const struct lab_place *place, const struct lab_record *record,
-                        struct xw_error *err)
+/* What to tell the agent, once it has answered. */
+typedef int tell_fn(const struct lab_place *place, const struct lab_record *record,
+                    struct lab_watch *watch, struct lab_client *client, struct xw_error *err);
+
+static int tell(const struct lab_place *place, const struct lab_record *record, tell_fn *what,
+                struct xw_error *err)
 {
     struct lab_watch *watch;
     struct lab_channel channel;
@@ -61,15 +65,35 @@ int lab_raise_introduce(const struct lab_place *place, const struct lab_record *
 
     if (rc)
         return rc;
-    rc = lab_channel_take(place, record->name, 0, &channel, err);
+    rc = lab_channel_take(place, record->name, HELLO_TIMEOUT_MS, &channel, err);
     if (!rc) {
         rc = lab_client_start_hello(channel.client, HELLO_TIMEOUT_MS, err);
         if (!rc)
             rc = lab_watch_drive(watch, channel.client, err);
         if (!rc)
-            rc = lab_identity_give(place, record, watch, channel.client, err);
+            rc = what(place, record, watch, channel.client, err);
         lab_channel_release(&channel);
     }
     lab_watch_free(watch);
     return rc;
+}
+
+int lab_raise_introduce(const struct lab_place *place, const struct lab_record *record,
+                        struct xw_error *err)
+{
+    return tell(place, record, lab_identity_give, err);
+}
+
+static int tell_time(const struct lab_place *place, const struct lab_record *record,
+                     struct lab_watch *watch, struct lab_client *client, struct xw_error *err)
+{
+    (void)place;
+    (void)record;
+    return lab_identity_set_clock(watch, client, err);
+}
+
+int lab_raise_set_clock(const struct lab_place *place, const struct lab_record *record,
+                        struct xw_error *err)
+{
+    return tell(place, record, tell_time, err);
 }

@@ -17,4 +17,8 @@ int lab_raise_wake(const struct lab_place *place, const struct lab_record *recor
 int lab_raise_introduce(const struct lab_place *place, const struct lab_record *record,
                         struct xw_error *err);
 
+/* Set the clock of a running lab, which stood still. */
+int lab_raise_set_clock(const struct lab_place *place, const struct lab_record *record,
+                        struct xw_error *err);
+
 #endif

@@ -215,6 +215,9 @@ int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_repor
                                                 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (!rc)
         rc = save_into(hold, &record, tag, folder, reporter, ret_still_ms, err);
+    /* The lab's clock stood still with it. */
+    if (!rc && lab_raise_set_clock(hold->place, &record, NULL))
+        xw_log(XW_LOG_WARNING, "lab '%s' is saved, but its clock could not be set", hold->name);
     lab_record_free(&record);
     if (rc) {
         xw_error_prefix(err, "lab '%s' cannot be saved", hold->name);

@@ -26,20 +26,21 @@
 static int wait_agent(struct lab_watch *watch, struct lab_client *client,
                       const struct lab_reporter *reporter, struct xw_error *err)
 {
+    char step[128], shown[128] = "";
     int rc = lab_client_start_hello(client, BOOT_TIMEOUT_MS, err);
 
     if (!rc)
         rc = lab_client_step(client, NULL, 0, err);
     while (rc == LAB_CLIENT_WAITING) {
         struct pollfd fds[LAB_CLIENT_POLLFDS + LAB_WATCH_POLLFDS];
-        char step[256];
         int timeout = -1;
         size_t own = lab_client_pollfds(client, fds, &timeout);
         size_t count = own + lab_watch_pollfds(watch, fds + own, &timeout);
 
         poll(fds, count, timeout);
         snprintf(step, sizeof(step), "booting Xen and dom0: %.60s", lab_watch_last_line(watch));
-        lab_report(reporter, step, -1);
+        if (strcmp(step, shown) != 0)
+            lab_report(reporter, memcpy(shown, step, sizeof(shown)), -1);
         rc = lab_watch_check(watch, err);
         if (!rc)
             rc = lab_client_step(client, fds, own, err);

@@ -157,6 +157,8 @@ static int raise_lab(struct raising *raising, struct xw_error *err)
         rc = lab_link_plug(raising->place, record, err);
     if (!rc && raising->packages[0])
         rc = lab_package_install(raising->place, record, raising->packages, err);
+    for (size_t i = 0; !rc && raising->wish->packages[i]; i++)
+        rc = lab_package_unpack(raising->place, record, raising->wish->packages[i], err);
     if (!rc)
         rc = lab_record_write(raising->place, record, err);
     if (!rc)

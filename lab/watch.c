@@ -25,9 +25,9 @@ struct lab_watch {
     struct lab_crash_scan *scan;
     enum lab_crash_state state;
     int64_t last_output; /* ms; when the console last said something */
-    char line[160];      /* the last line that was not empty */
-    size_t line_length;
-    bool line_ended;
+    char line[160];      /* the last whole line that was not empty */
+    char coming[159];    /* of the one that is being written */
+    size_t coming_length;
     struct lab_hang_target target;
     struct lab_hang_watch *hang;
 };
@@ -129,21 +129,18 @@ size_t lab_watch_pollfds(const struct lab_watch *watch, struct pollfd fds[LAB_WA
     return LAB_WATCH_POLLFDS;
 }
 
-/* Keep the last line that says something, for people to see. */
+/* Keep the last whole line that says something, for people to see. */
 static void keep_line(struct lab_watch *watch, const char *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         if (bytes[i] == '\n' || bytes[i] == '\r') {
-            watch->line_ended = true;
-            continue;
+            if (watch->coming_length)
+                snprintf(watch->line, sizeof(watch->line), "%.*s", (int)watch->coming_length,
+                         watch->coming);
+            watch->coming_length = 0;
+        } else if (watch->coming_length < sizeof(watch->coming) && (unsigned char)bytes[i] >= ' ') {
+            watch->coming[watch->coming_length++] = bytes[i];
         }
-        if (watch->line_ended) {
-            watch->line_length = 0;
-            watch->line_ended = false;
-        }
-        if (watch->line_length < sizeof(watch->line) - 1 && (unsigned char)bytes[i] >= ' ')
-            watch->line[watch->line_length++] = bytes[i];
-        watch->line[watch->line_length] = '\0';
     }
 }
 
