@@ -68,6 +68,7 @@ int fixture_teardown(void **state)
     int status;
 
     lab_client_close(f->client);
+    shutdown(f->link, SHUT_RDWR); /* also for clients that a failed test has left open */
     close(f->link);
     assert_int_equal(waitpid(f->agent, &status, 0), f->agent);
     free(f);

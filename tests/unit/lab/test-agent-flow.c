@@ -85,8 +85,8 @@ static void test_closed_input(void **state)
     uint32_t sum;
     int in = pattern_file(8 * 1024 * 1024, &sum);
     struct lab_exec exec = {
-        .argv = (const char *const[]){"sh", "-c", "exec <&-; echo closed; kill -STOP $$; echo on",
-                                      NULL},
+        .argv = (const char *const[]){"sh", "-c", "exec <&-; trap 'echo on; exit' USR1\n"
+                                                  "sleep 60 & echo closed; wait", NULL},
         .in = in,
         .output = keep_output,
         .data = &output,
@@ -96,7 +96,7 @@ static void test_closed_input(void **state)
     step_until(f->client, &output, "closed");
     while (lseek(in, 0, SEEK_CUR) < 8 * 1024 * 1024)
         assert_int_equal(lab_client_step(f->client, NULL, 0, &err), LAB_CLIENT_WAITING);
-    lab_client_signal(f->client, SIGCONT);
+    lab_client_signal(f->client, SIGUSR1);
     assert_ok(lab_client_finish(f->client, &err), &err);
     close(in);
     assert_string_equal(output.out, "closed\non\n");
