@@ -60,6 +60,18 @@ static bool read_stack(const struct text *line, struct lab_vcpu *vcpu)
     return read_number(line, " RSP=", 16, &vcpu->rsp) || read_number(line, " ESP=", 16, &vcpu->rsp);
 }
 
+/* "RAX=… RBX=… RCX=… RDX=…", "RSI=… RDI=… RBP=… RSP=…", "R8 =… R9 =… R10=… R11=…", "R12=… …" */
+static void read_registers(const struct text *line, struct lab_vcpu *vcpu)
+{
+    static const char *const names[LAB_REGISTERS] = {
+        "RAX=", "RBX=", "RCX=", "RDX=", "RSI=", "RDI=", "RBP=", "R8 =",
+        "R9 =", "R10=", "R11=", "R12=", "R13=", "R14=", "R15=",
+    };
+
+    for (size_t i = 0; i < LAB_REGISTERS; i++)
+        read_number(line, names[i], 16, &vcpu->registers[i]);
+}
+
 /* "RIP=… RFL=… […] CPL=0 II=0 A20=1 SMM=0 HLT=1"; EIP and EFL outside of long mode. */
 static bool read_state(const struct text *line, struct lab_vcpu *vcpu)
 {
@@ -88,6 +100,8 @@ int lab_hang_parse(const char *text, size_t length, struct lab_vcpus *ret, struc
     bool has_stack = false;
 
     while (next_line(&all, &line)) {
+        if (open)
+            read_registers(&line, &found.at[found.count]);
         if (line.length >= 4 && memcmp(line.at, "CPU#", 4) == 0) {
             if (open || found.count == LAB_VCPUS || !read_number(&line, "CPU#", 10, &index) ||
                 index >= LAB_VCPUS)
@@ -157,7 +171,18 @@ struct row {
     size_t length;
     struct lab_hang hang;
     uint64_t low_rsp, high_rsp;
+    unsigned changing; /* registers that were not the same in all of them, a bit for each */
 };
+
+static unsigned differing(const struct lab_vcpu *a, const struct lab_vcpu *b)
+{
+    unsigned bits = 0;
+
+    for (unsigned i = 0; i < LAB_REGISTERS; i++)
+        if (a->registers[i] != b->registers[i])
+            bits |= 1u << i;
+    return bits;
+}
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -185,6 +210,9 @@ static bool extend(struct row *row, const struct lab_vcpu *vcpu, const struct pa
     longer.hang.interrupts_off = row->hang.interrupts_off && off;
     longer.low_rsp = least(row->low_rsp, vcpu->rsp);
     longer.high_rsp = most(row->high_rsp, vcpu->rsp);
+    longer.changing = row->changing | differing(vcpu, longer.newest);
+    if (__builtin_popcount(longer.changing) > LAB_HANG_CHANGING)
+        return false;
     if ((pattern->same_timer && vcpu->timer != longer.newest->timer) ||
         (pattern->code_bytes && longer.hang.high - longer.hang.low >= pattern->code_bytes) ||
         (pattern->stack_bytes && longer.high_rsp - longer.low_rsp >= pattern->stack_bytes))
@@ -213,13 +241,37 @@ static bool matches(const struct lab_vcpus *samples, size_t count, unsigned inde
     return true;
 }
 
+/* Whether a processor was halted in all of the samples that count. */
+static bool sleeps(const struct lab_vcpus *samples, size_t count, unsigned index)
+{
+    for (size_t i = count - LAB_HANG_SAMPLES; i < count; i++) {
+        const struct lab_vcpu *vcpu = find_vcpu(&samples[i], index);
+
+        if (vcpu && !vcpu->halted)
+            return false;
+    }
+    return true;
+}
+
 bool lab_hang_judge(const struct lab_vcpus *samples, size_t count, struct lab_hang *ret)
 {
-    for (unsigned index = 0; index < LAB_VCPUS; index++)
-        for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++)
-            if (matches(samples, count, index, &patterns[i], ret))
-                return true;
-    return false;
+    bool stuck = false;
+
+    if (count < LAB_HANG_SAMPLES)
+        return false;
+    for (unsigned index = 0; index < LAB_VCPUS; index++) {
+        struct lab_hang hang;
+        bool is_stuck = false;
+
+        for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns) && !is_stuck; i++)
+            is_stuck = matches(samples, count, index, &patterns[i], &hang);
+        if (!is_stuck && !sleeps(samples, count, index))
+            return false; /* somebody is at work */
+        if (is_stuck && !stuck)
+            *ret = hang;
+        stuck = stuck || is_stuck;
+    }
+    return stuck;
 }
 
 bool lab_hang_is_suspicious(const struct lab_vcpus *sample)

@@ -15,10 +15,12 @@
 #include <xenwright/error.h>
 
 #define LAB_VCPUS 64
+#define LAB_REGISTERS 15
 
 struct lab_vcpu {
     unsigned index;
     uint64_t rip, rsp;
+    uint64_t registers[LAB_REGISTERS]; /* the general ones but rsp */
     uint64_t flags; /* RFLAGS */
     unsigned cpl;   /* 0: hypervisor, or the kernel of a guest that runs in hardware */
     bool halted;
@@ -45,14 +47,17 @@ int lab_hang_parse_timer(const char *text, size_t length, uint64_t *ret, struct 
 
 /*
  * With interrupts off nothing can take the processor from Xen. So many samples in a row must show
- * that, on the same stretch of stack, and the timer not set anew in between: a Xen that works sets it
- * hundreds of times a second, yet may well be met waiting for a lock each time it is looked at. And
- * so much processor time must have gone by: a machine that is paused or gets no time from its busy
- * host stands still as well. The NMI is the end of it; so better a hang too few than one too many.
+ * that, on the same stretch of stack, with the timer not set anew and all but a few registers the
+ * same: a Xen that works may well be met waiting for a lock each time it is looked at, above all on a
+ * busy machine, but then it is another lock, or another turn of it, each time. No other processor may be
+ * at work. And so much processor time must have gone by: a machine that is paused or gets no time
+ * from its busy host stands still as well. The NMI is the end of it; so better a hang too few than
+ * one too many.
  */
-#define LAB_HANG_SAMPLES 6
-#define LAB_HANG_CPU_MS 200
-#define LAB_HANG_STACK_BYTES 1024
+#define LAB_HANG_SAMPLES 8
+#define LAB_HANG_CPU_MS 400
+#define LAB_HANG_CHANGING 3 /* registers that may change: what a loop counts with */
+#define LAB_HANG_STACK_BYTES 64
 
 /*
  * With interrupts on, a loop over a few instructions that goes on for this long; scrubbing the memory

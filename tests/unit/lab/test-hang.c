@@ -45,6 +45,8 @@ static void test_an_answer_of_qemu_is_read(void **state)
     assert_int_equal(vcpus.at[0].flags, 0x246);
     assert_int_equal(vcpus.at[0].cpl, 0);
     assert_true(vcpus.at[0].halted);
+    assert_int_equal(vcpus.at[0].registers[1], 0xffff82d0405d7fff);
+    assert_int_equal(vcpus.at[0].registers[3], 1);
     assert_int_equal(vcpus.at[1].index, 1);
     assert_int_equal(vcpus.at[1].rip, 0xfff0);
     assert_int_equal(vcpus.at[1].cpl, 3);
@@ -104,9 +106,13 @@ static void test_too_many_processors_are_refused(void **state)
     assert_int_equal(lab_hang_parse(answer, length, &vcpus, NULL), -EBADMSG);
 }
 
-/* Samples of two processors: the second is the one judged, the first runs a guest's user code. */
+/* What the first of two processors does, all the time. */
+enum other { SLEEPS, STUCK, WORKS, HOLDS_LOCK };
+
+/* Samples of two processors; the second is described. */
 struct per_sample {
     uint64_t rip, rsp, cpu_ms, timer; /* so much more from sample to sample */
+    size_t registers;                 /* so many of the others change */
 };
 
 static const struct hang_case {
@@ -117,31 +123,52 @@ static const struct hang_case {
     unsigned cpl;
     bool halted;
     size_t odd_at; /* this sample (1: the oldest) is in a guest's kernel; 0: none */
+    enum other other;
     size_t hangs;  /* so many of the newest samples make the row; 0: it does not hang */
 } hang_cases[] = {
-    {"interrupts off, one spot", 6, XEN, OFF, {0, 0, 40, 0}, 0, false, 0, 6},
-    {"interrupts off, all over Xen", 6, XEN, OFF, {0x10000, 100, 40, 0}, 0, false, 0, 6},
-    {"in a livepatch", 6, 0xffff82d07fff0000, OFF, {1, 0, 40, 0}, 0, false, 0, 6},
-    {"too few samples", 5, XEN, OFF, {0, 0, 100, 0}, 0, false, 0, 0},
-    {"a timer set anew", 50, XEN, OFF, {0, 0, 100, 1}, 0, false, 0, 0},
-    {"elsewhere on the stack", 50, XEN, OFF, {0, 1024, 100, 0}, 0, false, 0, 0},
-    {"on a busy host", 6, XEN, OFF, {0, 0, 25, 0}, 0, false, 0, 0},
-    {"on a busy host, for longer", 9, XEN, OFF, {0, 0, 25, 0}, 0, false, 0, 9},
-    {"a paused machine", 150, XEN, OFF, {0, 0, 0, 0}, 0, false, 0, 0},
-    {"older samples do not matter", 8, XEN, OFF, {0, 0, 40, 0}, 0, false, 2, 6},
-    {"it left Xen once", 8, XEN, OFF, {0, 0, 100, 0}, 0, false, 3, 0},
-    {"it left Xen just now", 12, XEN, OFF, {0, 0, 100, 0}, 0, false, 12, 0},
-    {"halted for good is not spinning", 150, XEN, OFF, {0, 0, 100, 0}, 0, true, 0, 0},
-    {"idle", 150, XEN, ON, {0, 0, 100, 0}, 0, true, 0, 0},
-    {"user space", 150, XEN, OFF, {0, 0, 100, 0}, 3, false, 0, 0},
-    {"a guest's kernel", 150, KERNEL, OFF, {0, 0, 100, 0}, 0, false, 0, 0},
-    {"below Xen", 150, 0xffff82d03fffffff, OFF, {0, 0, 100, 0}, 0, false, 0, 0},
-    {"above Xen", 150, 0xffff82d0c0000000, OFF, {0, 0, 100, 0}, 0, false, 0, 0},
-    {"interrupts on, narrow, short", 149, XEN, ON, {1, 0, 100, 1}, 0, false, 0, 0},
-    {"interrupts on, narrow, long", 150, XEN, ON, {1, 0, 100, 1}, 0, false, 0, 150},
-    {"interrupts on, narrow, little time", 150, XEN, ON, {1, 0, 50, 1}, 0, false, 0, 0},
-    {"interrupts on, wide, long", 150, XEN, ON, {16, 0, 100, 1}, 0, false, 0, 0},
+    {"interrupts off, one spot", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, SLEEPS, 8},
+    {"interrupts off, all over Xen", 8, XEN, OFF, {0x10000, 8, 60, 0, 0}, 0, false, 0, SLEEPS, 8},
+    {"in a livepatch", 8, 0xffff82d07fff0000, OFF, {1, 0, 60, 0, 0}, 0, false, 0, SLEEPS, 8},
+    {"all are stuck", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, STUCK, 8},
+    {"another one works", 50, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 0, WORKS, 0},
+    {"whoever holds the lock does not run", 50, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 0, HOLDS_LOCK, 0},
+    {"counting in some registers", 8, XEN, OFF, {0, 0, 60, 0, 3}, 0, false, 0, SLEEPS, 8},
+    {"another lock each time", 50, XEN, OFF, {0, 0, 100, 0, 4}, 0, false, 0, SLEEPS, 0},
+    {"too few samples", 7, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 0, SLEEPS, 0},
+    {"a timer set anew", 50, XEN, OFF, {0, 0, 100, 1, 0}, 0, false, 0, SLEEPS, 0},
+    {"elsewhere on the stack", 50, XEN, OFF, {0, 64, 100, 0, 0}, 0, false, 0, SLEEPS, 0},
+    {"on a busy host", 8, XEN, OFF, {0, 0, 25, 0, 0}, 0, false, 0, SLEEPS, 0},
+    {"on a busy host, for longer", 17, XEN, OFF, {0, 0, 25, 0, 0}, 0, false, 0, SLEEPS, 17},
+    {"a paused machine", 150, XEN, OFF, {0, 0, 0, 0, 0}, 0, false, 0, SLEEPS, 0},
+    {"older samples do not matter", 10, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 2, SLEEPS, 8},
+    {"it left Xen once", 10, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 3, SLEEPS, 0},
+    {"it left Xen just now", 12, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 12, SLEEPS, 0},
+    {"halted for good is not spinning", 150, XEN, OFF, {0, 0, 100, 0, 0}, 0, true, 0, SLEEPS, 0},
+    {"idle", 150, XEN, ON, {0, 0, 100, 0, 0}, 0, true, 0, SLEEPS, 0},
+    {"user space", 150, XEN, OFF, {0, 0, 100, 0, 0}, 3, false, 0, SLEEPS, 0},
+    {"a guest's kernel", 150, KERNEL, OFF, {0, 0, 100, 0, 0}, 0, false, 0, SLEEPS, 0},
+    {"below Xen", 150, 0xffff82d03fffffff, OFF, {0, 0, 100, 0, 0}, 0, false, 0, SLEEPS, 0},
+    {"above Xen", 150, 0xffff82d0c0000000, OFF, {0, 0, 100, 0, 0}, 0, false, 0, SLEEPS, 0},
+    {"interrupts on, narrow, short", 149, XEN, ON, {1, 0, 100, 1, 0}, 0, false, 0, SLEEPS, 0},
+    {"interrupts on, narrow, long", 150, XEN, ON, {1, 0, 100, 1, 0}, 0, false, 0, SLEEPS, 150},
+    {"interrupts on, narrow, little time", 150, XEN, ON, {1, 0, 50, 1, 0}, 0, false, 0, SLEEPS, 0},
+    {"interrupts on, wide, long", 150, XEN, ON, {16, 0, 100, 1, 0}, 0, false, 0, SLEEPS, 0},
 };
+
+static struct lab_vcpu make_other(enum other other, size_t i)
+{
+    switch (other) {
+    case SLEEPS:
+        return (struct lab_vcpu){.rip = XEN, .flags = ON, .halted = true};
+    case STUCK:
+        return (struct lab_vcpu){.rip = XEN, .flags = OFF, .cpu_ms = i * 60};
+    case WORKS:
+        return (struct lab_vcpu){.rip = 0x400000, .flags = ON, .cpl = 3};
+    case HOLDS_LOCK:
+        break;
+    }
+    return (struct lab_vcpu){.rip = XEN, .flags = OFF, .cpu_ms = 7};
+}
 
 static void make_samples(const struct hang_case *c, struct lab_vcpus *samples)
 {
@@ -150,7 +177,7 @@ static void make_samples(const struct hang_case *c, struct lab_vcpus *samples)
 
         samples[i] = (struct lab_vcpus){
             .count = 2,
-            .at = {{.index = 0, .rip = 0x400000, .flags = ON, .cpl = 3},
+            .at = {make_other(c->other, i),
                    {.index = 1,
                     .rip = odd ? KERNEL : c->rip + i * c->more.rip,
                     .rsp = 0xffff83013a5b0000 + i * c->more.rsp,
@@ -160,6 +187,8 @@ static void make_samples(const struct hang_case *c, struct lab_vcpus *samples)
                     .cpu_ms = 5000 + i * c->more.cpu_ms,
                     .timer = 987632 + i * c->more.timer}},
         };
+        for (size_t r = 0; r < c->more.registers; r++)
+            samples[i].at[1].registers[2 * r] = i;
     }
 }
 
@@ -177,7 +206,7 @@ static void test_hangs_are_told_from_work(void **state)
         assert_int_equal(lab_hang_judge(samples, c->count, &hang), c->hangs > 0);
         if (c->hangs == 0)
             continue;
-        assert_int_equal(hang.vcpu, 1);
+        assert_int_equal(hang.vcpu, c->other == STUCK ? 0 : 1);
         assert_int_equal(hang.interrupts_off, c->flags == OFF);
         assert_int_equal(hang.high, c->rip + (c->count - 1) * c->more.rip);
         assert_int_equal(hang.low, c->rip + (c->count - c->hangs) * c->more.rip);
@@ -186,18 +215,18 @@ static void test_hangs_are_told_from_work(void **state)
 
 static void test_a_sample_mixed_from_interrupts_on_and_off(void **state)
 {
-    static struct lab_vcpus samples[6];
+    static struct lab_vcpus samples[8];
     struct lab_hang hang;
 
     (void)state;
     make_samples(&hang_cases[0], samples);
     samples[2].at[1].flags = ON;
-    assert_false(lab_hang_judge(samples, 6, &hang));
+    assert_false(lab_hang_judge(samples, 8, &hang));
     samples[2].at[1].flags = OFF;
     samples[2].count = 1;
-    assert_false(lab_hang_judge(samples, 6, &hang));
+    assert_false(lab_hang_judge(samples, 8, &hang));
     samples[2].count = 2;
-    assert_true(lab_hang_judge(samples, 6, &hang));
+    assert_true(lab_hang_judge(samples, 8, &hang));
 }
 
 /* A lab whose second processor is where a script says, one letter a look. */
@@ -219,7 +248,7 @@ static int scripted_look(void *opaque, struct lab_vcpus *ret)
         return -ETIMEDOUT;
     *ret = (struct lab_vcpus){
         .count = 2,
-        .at = {{.index = 0, .rip = 0x400000, .flags = ON, .cpl = 3},
+        .at = {{.index = 0, .rip = XEN, .flags = ON, .halted = true},
                {.index = 1,
                 .rip = now == 'g' ? KERNEL : XEN,
                 .flags = OFF,
@@ -263,12 +292,12 @@ static void test_the_rhythm_of_looks(void **state)
         const char *script;
         int64_t nmi_ms;
     } cases[] = {
-        {"ssssss", 500 + 5 * 100},
-        {"gghssssss", 4 * 500 + 5 * 100},
-        {"sssssgssssss", 500 + 5 * 100 + 500 + 5 * 100},
-        {"sssssxssssss", 500 + 5 * 100 + 500 + 5 * 100},
+        {"ssssssss", 500 + 7 * 100},
+        {"gggssssssss", 4 * 500 + 7 * 100},
+        {"sssssgssssssss", 500 + 5 * 100 + 500 + 7 * 100},
+        {"sssssxssssssss", 500 + 5 * 100 + 500 + 7 * 100},
         {"ghghgh", -1},
-        {"sssss", -1},
+        {"sssssss", -1},
     };
 
     (void)state;
@@ -285,7 +314,7 @@ static void test_one_that_ignores_the_nmi_is_reported(void **state)
 {
     struct xw_error err = XW_ERROR_INIT;
     struct lab_hang_watch *watch;
-    int64_t now = time_of_nmi("ssssss", &watch);
+    int64_t now = time_of_nmi("ssssssss", &watch);
 
     (void)state;
     assert_int_equal(lab_hang_watch_step(watch, now + LAB_HANG_NMI_MS - 1, &err), 0);
