@@ -61,7 +61,7 @@ int lab_save_manifest(const struct lab_place *place, const char *name, const cha
 /* One row of the list; NULL for what is not a whole saved state. */
 static json_t *describe(const struct lab_place *place, const char *name, const char *tag)
 {
-    char path[LAB_SAVE_PATH_MAX + 8];
+    char folder[LAB_SAVE_PATH_MAX], path[LAB_SAVE_PATH_MAX + 8];
     xw_auto_json json_t *manifest = NULL;
     struct stat file;
     const char *release, *qemu;
@@ -69,8 +69,8 @@ static json_t *describe(const struct lab_place *place, const char *name, const c
 
     if (lab_save_manifest(place, name, tag, &manifest, NULL))
         return NULL;
-    lab_save_path(name, tag, path);
-    strcat(path, "/state");
+    lab_save_path(name, tag, folder);
+    snprintf(path, sizeof(path), "%s/state", folder);
     if (fstatat(place->labs, path, &file, 0) < 0 ||
         json_unpack(manifest, "{s:I, s:{s:s, s:s}}", "created", &created, "lab", "release", &release,
                     "qemu_version", &qemu) != 0)
