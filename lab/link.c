@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/random.h"
 #include "base/sparse.h"
 #include "lab/control.h"
 #include "lab/data.h"
@@ -18,33 +17,32 @@
 #define QMP_TIMEOUT_MS 30000
 #define JOIN_TIMEOUT_MS 60000
 
-/* The third byte of a network's addresses, from its name: all labs come to the same. */
-static unsigned subnet(const char *network)
+/* Two bytes that stand for a network in its addresses: all labs come to the same. */
+static void number_network(const char *network, unsigned ret[2])
 {
     char hash[XW_HASH_TEXT_SIZE];
-    unsigned byte = 0;
 
     xw_hash_bytes(network, strlen(network), hash);
-    sscanf(hash, "%2x", &byte);
-    return byte;
+    sscanf(hash, "%2x%2x", &ret[0], &ret[1]);
 }
 
 static int choose_one(struct lab_record *record, const char *network, size_t index,
                       struct xw_error *err)
 {
-    unsigned char tail[3];
+    unsigned bytes[2] = {0};
     char mac[18], address[32];
     int rc = lab_name_check("network", network, err);
 
     if (!rc && strlen(network) > LAB_NETWORK_MAX)
         rc = xw_error_set(err, EINVAL, "'%s' is no name for a network: it has %zu letters, %d can be "
                           "used", network, strlen(network), LAB_NETWORK_MAX);
-    if (!rc)
-        rc = xw_random_bytes(tail, sizeof(tail), err);
     if (rc)
         return rc;
-    snprintf(mac, sizeof(mac), "52:54:77:%02x:%02x:%02x", tail[0], tail[1], tail[2]);
-    snprintf(address, sizeof(address), "10.77.%u.%d/24", subnet(network), record->number);
+    number_network(network, bytes);
+    /* One MAC for one address: a lab made anew is reached by those who still know it from before. */
+    snprintf(mac, sizeof(mac), "52:54:77:%02x:%02x:%02x", bytes[0], bytes[1],
+             (unsigned)record->number & 0xff);
+    snprintf(address, sizeof(address), "10.77.%u.%d/24", bytes[0], record->number);
     json_array_append_new(record->links,
                           json_pack("{s:s, s:I, s:s, s:s}", "network", network, "slot",
                                     (json_int_t)(LINK_SLOT + index), "mac", mac, "address", address));
