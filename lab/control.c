@@ -26,20 +26,21 @@ int lab_control_qmp(const struct lab_place *place, const char *name, struct xw_q
 {
     char path[LAB_NAME_MAX + 32], peer[LAB_NAME_MAX + 32];
     int64_t deadline = xw_deadline(LISTEN_TIMEOUT_MS);
+    struct xw_error why = XW_ERROR_INIT;
     int fd, rc;
 
     snprintf(path, sizeof(path), "%s/qmp", name);
     snprintf(peer, sizeof(peer), "QEMU of lab '%s'", name);
     for (;;) {
-        rc = xw_socket_connect(place->labs, path, QMP_TIMEOUT_MS, &fd, err);
+        rc = xw_socket_connect(place->labs, path, QMP_TIMEOUT_MS, &fd, &why);
         /* One that has just been started may have made its socket, and not listen at it yet. */
         if (rc != -ECONNREFUSED || !lab_is_alive(place, name) || xw_deadline_left(deadline) == 0)
             break;
         poll(NULL, 0, 5);
     }
-    if (!rc)
-        rc = xw_qmp_attach(ret, fd, peer, QMP_TIMEOUT_MS, err);
-    return rc;
+    if (rc)
+        return xw_error_set(err, -rc, "lab '%s': its QEMU does not answer (%s)", name, why.message);
+    return xw_qmp_attach(ret, fd, peer, QMP_TIMEOUT_MS, err);
 }
 
 /* Try one channel: -EAGAIN when somebody has it. */

@@ -21,7 +21,7 @@ started() {
     exits 0 in_guest uname -s
     same Linux "$(cat "$OUT")"
     exits 0 lab log g --guest "$GUEST"
-    says Linux
+    says "xenwright-guest: ready"
 }
 
 streams() {
