@@ -133,7 +133,11 @@ static int join(const struct lab_place *place, const struct lab_record *record, 
     snprintf(bridge, sizeof(bridge), "br-%s", network);
     const char *const argv[] = {"/usr/local/lib/xenwright/join-link", mac, bridge, address, NULL};
 
-    return lab_run_check(place, record, argv, NULL, JOIN_TIMEOUT_MS, err);
+    /* A bridge has a MAC of its own, made up anew each time, unless it is given one. */
+    const char *const address_argv[] = {"ip", "link", "set", "dev", bridge, "address", mac, NULL};
+    int rc = lab_run_check(place, record, argv, NULL, JOIN_TIMEOUT_MS, err);
+
+    return rc ? rc : lab_run_check(place, record, address_argv, NULL, JOIN_TIMEOUT_MS, err);
 }
 
 int lab_link_plug(const struct lab_place *place, const struct lab_record *record,
