@@ -36,12 +36,13 @@ static char *device_node(struct xw_xenstore *xs, uint32_t domid, const char *kin
 /*
  * "params" is "<format>:<target>" for a qdisk, where "aio" stands for raw and for no medium; for
  * all others it is the target (device_disk_add in libxl_disk.c). A phy backend without a script
- * of its own serves raw devices only.
+ * of its own ("block", which libxl may also leave unsaid) serves raw devices only.
  */
 int xw_disk_set_params(struct xw_disk *disk, char *params)
 {
     char *colon = strchr(params, ':');
-    const char *script = strrchr(disk->script, '/');
+    const char *slash = strrchr(disk->script, '/');
+    const char *script = slash ? slash + 1 : disk->script;
     const char *target = params;
     const char *format = "";
 
@@ -49,7 +50,7 @@ int xw_disk_set_params(struct xw_disk *disk, char *params)
         *colon = '\0';
         target = colon + 1;
         format = strcmp(params, "aio") ? params : *target ? "raw" : "empty";
-    } else if (!strcmp(disk->backend, "phy") && script && !strcmp(script, "/block")) {
+    } else if (!strcmp(disk->backend, "phy") && (!*script || !strcmp(script, "block"))) {
         format = "raw";
     }
     if (xw_replace_text(&disk->target, target) || xw_replace_text(&disk->format, format))

@@ -126,6 +126,7 @@ static void test_params_give_target_and_format(void **state)
         {LIBXL_DISK_BACKEND_QDISK, NULL, "aio:/img/a.raw", "/img/a.raw", "raw"},
         {LIBXL_DISK_BACKEND_QDISK, NULL, "aio:", "", "empty"},
         {LIBXL_DISK_BACKEND_PHY, "/etc/xen/scripts/block", "/dev/vg/a", "/dev/vg/a", "raw"},
+        {LIBXL_DISK_BACKEND_PHY, NULL, "/dev/loop0", "/dev/loop0", "raw"},
         {LIBXL_DISK_BACKEND_PHY, "/etc/xen/scripts/block-rbd", "rbd:pool/a", "rbd:pool/a", ""},
         {LIBXL_DISK_BACKEND_STANDALONE, NULL, "any:thing", "any:thing", ""},
     };
