@@ -26,16 +26,20 @@ guests_write() {
     done
 }
 
-# beta waits for a connection; alpha sends; both look at every block.
+# beta says when it listens; then alpha sends; both look at every block.
 guests_network() {
-    in_guest beta xw-test receive 7000 --size 1M &
-    local receiver=$!
+    local line out pid
+    coproc in_guest beta xw-test receive 7000 --size 1M 2>&1 </dev/null
+    out=${COPROC[0]} pid=$COPROC_PID
+    read -r line <&"$out"
+    echo "$line"
     in_guest alpha xw-test send 10.88.0.12 7000 --size 1M
-    wait "$receiver"
+    cat <&"$out"
+    wait "$pid"
 }
 
 guests_shutdown() {
-    in_dom0 xl shutdown -w alpha beta
+    in_dom0 xl shutdown -a -w
     in_dom0 xl list
 }
 
