@@ -5,10 +5,10 @@
 #include <time.h>
 
 #include "lab/control.h"
+#include "lab/session.h"
 #include "lab/transfer.h"
 
 #define QMP_TIMEOUT_MS 30000
-#define HELLO_TIMEOUT_MS 60000
 
 int lab_raise_start(struct lab_hold *hold, struct lab_record *record, enum lab_memory memory,
                     bool wait_state, bool plugged, struct xw_error *err)
@@ -52,48 +52,28 @@ int lab_raise_wake(const struct lab_place *place, const struct lab_record *recor
     return rc;
 }
 
-/* What to tell the agent, once it has answered. */
-typedef int tell_fn(const struct lab_place *place, const struct lab_record *record,
-                    struct lab_watch *watch, struct lab_client *client, struct xw_error *err);
-
-static int tell(const struct lab_place *place, const struct lab_record *record, tell_fn *what,
-                struct xw_error *err)
-{
-    struct lab_watch *watch;
-    struct lab_channel channel;
-    int rc = lab_watch_open(place, record->name, record->pid, &watch, err);
-
-    if (rc)
-        return rc;
-    rc = lab_channel_take(place, record->name, HELLO_TIMEOUT_MS, &channel, err);
-    if (!rc) {
-        rc = lab_client_start_hello(channel.client, HELLO_TIMEOUT_MS, err);
-        if (!rc)
-            rc = lab_watch_drive(watch, channel.client, err);
-        if (!rc)
-            rc = what(place, record, watch, channel.client, err);
-        lab_channel_release(&channel);
-    }
-    lab_watch_free(watch);
-    return rc;
-}
-
 int lab_raise_introduce(const struct lab_place *place, const struct lab_record *record,
                         struct xw_error *err)
 {
-    return tell(place, record, lab_identity_give, err);
-}
+    struct lab_session session;
+    int rc = lab_session_open(place, record, &session, err);
 
-static int tell_time(const struct lab_place *place, const struct lab_record *record,
-                     struct lab_watch *watch, struct lab_client *client, struct xw_error *err)
-{
-    (void)place;
-    (void)record;
-    return lab_identity_set_clock(watch, client, err);
+    if (rc)
+        return rc;
+    rc = lab_identity_give(place, record, session.watch, session.channel.client, err);
+    lab_session_close(&session);
+    return rc;
 }
 
 int lab_raise_set_clock(const struct lab_place *place, const struct lab_record *record,
                         struct xw_error *err)
 {
-    return tell(place, record, tell_time, err);
+    struct lab_session session;
+    int rc = lab_session_open(place, record, &session, err);
+
+    if (rc)
+        return rc;
+    rc = lab_identity_set_clock(session.watch, session.channel.client, err);
+    lab_session_close(&session);
+    return rc;
 }

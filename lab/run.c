@@ -6,10 +6,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "lab/control.h"
+#include "lab/session.h"
 
-#define HELLO_TIMEOUT_MS 60000
-#define CHANNEL_TIMEOUT_MS 60000
 #define STDERR_KEPT 4096
 
 int lab_run_on(struct lab_watch *watch, struct lab_client *client, const struct lab_exec *exec,
@@ -28,22 +26,13 @@ int lab_run(const struct lab_place *place, const struct lab_record *record,
             const struct lab_exec *exec, int timeout_ms, struct lab_exec_end *ret,
             struct xw_error *err)
 {
-    struct lab_watch *watch;
-    struct lab_channel channel;
-    int rc = lab_watch_open(place, record->name, record->pid, &watch, err);
+    struct lab_session session;
+    int rc = lab_session_open(place, record, &session, err);
 
     if (rc)
         return rc;
-    rc = lab_channel_take(place, record->name, CHANNEL_TIMEOUT_MS, &channel, err);
-    if (!rc) {
-        rc = lab_client_start_hello(channel.client, HELLO_TIMEOUT_MS, err);
-        if (!rc)
-            rc = lab_watch_drive(watch, channel.client, err);
-        if (!rc)
-            rc = lab_run_on(watch, channel.client, exec, timeout_ms, ret, err);
-        lab_channel_release(&channel);
-    }
-    lab_watch_free(watch);
+    rc = lab_run_on(session.watch, session.channel.client, exec, timeout_ms, ret, err);
+    lab_session_close(&session);
     return rc;
 }
 
