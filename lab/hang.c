@@ -146,6 +146,7 @@ static const struct lab_vcpu *find_vcpu(const struct lab_vcpus *sample, unsigned
 /* What makes a row of samples a hang, beside that the processor runs inside Xen in each. */
 struct pattern {
     bool interrupts_off;
+    bool beside_others; /* even while other processors are at work, as long as not in Xen */
     bool same_timer;
     uint64_t code_bytes;  /* rip stays within so many; 0: anywhere in Xen */
     uint64_t stack_bytes; /* rsp the same; 0: anywhere */
@@ -155,6 +156,7 @@ struct pattern {
 
 static const struct pattern patterns[] = {
     {.interrupts_off = true,
+     .beside_others = true,
      .same_timer = true,
      .stack_bytes = LAB_HANG_STACK_BYTES,
      .samples = LAB_HANG_SAMPLES,
@@ -169,6 +171,7 @@ static const struct pattern patterns[] = {
 struct row {
     const struct lab_vcpu *newest, *oldest;
     size_t length;
+    const struct pattern *pattern;
     struct lab_hang hang;
     uint64_t low_rsp, high_rsp;
     unsigned changing; /* registers that were not the same in all of them, a bit for each */
@@ -223,10 +226,11 @@ static bool extend(struct row *row, const struct lab_vcpu *vcpu, const struct pa
 
 /* Follows one processor back from the newest sample for as long as the pattern holds. */
 static bool matches(const struct lab_vcpus *samples, size_t count, unsigned index,
-                    const struct pattern *pattern, struct lab_hang *ret)
+                    const struct pattern *pattern, struct row *ret)
 {
     struct row row = {.hang = {.vcpu = index, .low = UINT64_MAX, .interrupts_off = true},
-                      .low_rsp = UINT64_MAX};
+                      .low_rsp = UINT64_MAX,
+                      .pattern = pattern};
 
     while (row.length < count) {
         const struct lab_vcpu *vcpu = find_vcpu(&samples[count - 1 - row.length], index);
@@ -234,11 +238,18 @@ static bool matches(const struct lab_vcpus *samples, size_t count, unsigned inde
         if (!vcpu || !extend(&row, vcpu, pattern))
             break;
     }
-    if (row.length < pattern->samples ||
-        row.newest->cpu_ms < row.oldest->cpu_ms + pattern->cpu_ms)
+    if (row.length < pattern->samples || row.newest->cpu_ms < row.oldest->cpu_ms + pattern->cpu_ms)
         return false;
-    *ret = row.hang;
+    *ret = row;
     return true;
+}
+
+static bool is_stuck(const struct lab_vcpus *samples, size_t count, unsigned index, struct row *ret)
+{
+    for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++)
+        if (matches(samples, count, index, &patterns[i], ret))
+            return true;
+    return false;
 }
 
 /* Whether a processor was halted in all of the samples that count. */
@@ -253,25 +264,59 @@ static bool sleeps(const struct lab_vcpus *samples, size_t count, unsigned index
     return true;
 }
 
+/*
+ * Whether a processor was met outside of Xen, had time of its own, and was met outside of Xen
+ * again, all during the row. Then it took the interrupts that were sent to it and holds no lock of
+ * Xen's, so it is not what the other one waits for.
+ */
+static bool comes_and_goes(const struct lab_vcpus *samples, size_t count, unsigned index,
+                           const struct row *row)
+{
+    const struct lab_vcpu *first = NULL;
+
+    for (size_t i = count - row->length; i < count; i++) {
+        const struct lab_vcpu *vcpu = find_vcpu(&samples[i], index);
+
+        if (!vcpu || (is_in_xen(vcpu) && !vcpu->halted))
+            continue;
+        if (!first)
+            first = vcpu;
+        else if (vcpu->cpu_ms >= first->cpu_ms + LAB_HANG_OTHER_CPU_MS)
+            return true;
+    }
+    return false;
+}
+
+/* Whether a stuck processor may only wait for another one that is at work. */
+static bool may_wait_for(const struct lab_vcpus *samples, size_t count, unsigned other,
+                         const struct row *row)
+{
+    struct row of_other;
+
+    if (other == row->hang.vcpu || sleeps(samples, count, other) ||
+        is_stuck(samples, count, other, &of_other))
+        return false;
+    return !row->pattern->beside_others || !comes_and_goes(samples, count, other, row);
+}
+
 bool lab_hang_judge(const struct lab_vcpus *samples, size_t count, struct lab_hang *ret)
 {
-    bool stuck = false;
-
     if (count < LAB_HANG_SAMPLES)
         return false;
     for (unsigned index = 0; index < LAB_VCPUS; index++) {
-        struct lab_hang hang;
-        bool is_stuck = false;
+        struct row row;
+        bool excused = false;
 
-        for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns) && !is_stuck; i++)
-            is_stuck = matches(samples, count, index, &patterns[i], &hang);
-        if (!is_stuck && !sleeps(samples, count, index))
-            return false; /* somebody is at work */
-        if (is_stuck && !stuck)
-            *ret = hang;
-        stuck = stuck || is_stuck;
+        if (!is_stuck(samples, count, index, &row))
+            continue;
+        for (unsigned other = 0; other < LAB_VCPUS && !excused; other++)
+            excused = may_wait_for(samples, count, other, &row);
+        if (!excused) {
+            *ret = row.hang;
+            return true;
+        }
     }
-    return stuck;
+    return false;
 }
 
 bool lab_hang_is_suspicious(const struct lab_vcpus *sample)

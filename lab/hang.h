@@ -21,8 +21,8 @@ struct lab_vcpu {
     unsigned index;
     uint64_t rip, rsp;
     uint64_t registers[LAB_REGISTERS]; /* the general ones but rsp */
-    uint64_t flags; /* RFLAGS */
-    unsigned cpl;   /* 0: hypervisor, or the kernel of a guest that runs in hardware */
+    uint64_t flags;                    /* RFLAGS */
+    unsigned cpl; /* 0: hypervisor, or the kernel of a guest that runs in hardware */
     bool halted;
     uint64_t cpu_ms; /* processor time its thread in QEMU has had so far */
     uint64_t timer;  /* what its local APIC's timer was last set to (initial count) */
@@ -48,20 +48,22 @@ int lab_hang_parse_timer(const char *text, size_t length, uint64_t *ret, struct 
 /*
  * With interrupts off nothing can take the processor from Xen. So many samples in a row must show
  * that, on the same stretch of stack, with the timer not set anew and all but a few registers the
- * same: a Xen that works may well be met waiting for a lock each time it is looked at, above all on a
- * busy machine, but then it is another lock, or another turn of it, each time. No other processor may be
- * at work. And so much processor time must have gone by: a machine that is paused or gets no time
- * from its busy host stands still as well. The NMI is the end of it; so better a hang too few than
- * one too many.
+ * same: a Xen that works may well be met waiting for a lock each time it is looked at, above all on
+ * a busy machine, but then it is another lock, or another turn of it, each time. What it may wait
+ * for is a processor that is at work in Xen; not one that sleeps, is stuck as well, or is met
+ * outside of Xen more than once with some work of its own done in between. And so much processor
+ * time must have gone by: a machine that is paused or gets no time from its busy host stands still
+ * as well. The NMI is the end of it; so better a hang too few than one too many.
  */
 #define LAB_HANG_SAMPLES 8
 #define LAB_HANG_CPU_MS 400
-#define LAB_HANG_CHANGING 3 /* registers that may change: what a loop counts with */
+#define LAB_HANG_OTHER_CPU_MS 20 /* two ticks of the kernel's account of time */
+#define LAB_HANG_CHANGING 3      /* registers that may change: what a loop counts with */
 #define LAB_HANG_STACK_BYTES 64
 
 /*
- * With interrupts on, a loop over a few instructions that goes on for this long; scrubbing the memory
- * of a large guest looks the same until it is done.
+ * With interrupts on, a loop over a few instructions that goes on for this long; scrubbing the
+ * memory of a large guest looks the same until it is done.
  */
 #define LAB_HANG_LOOP_SAMPLES 150
 #define LAB_HANG_LOOP_CPU_MS 10000

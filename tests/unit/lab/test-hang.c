@@ -64,7 +64,8 @@ static void test_other_answers_are_refused(void **state)
         "CPU#0\r\nCPU#1\r\nB RSP=0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n",
         "CPU#\r\nB RSP=0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n",
         "CPU#64\r\nB RSP=0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n",
-        "CPU#99999999999999999999999\r\nB RSP=0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n",
+        "CPU#99999999999999999999999\r\nB RSP=0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 "
+        "HLT=0\r\n",
         "CPU#0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n",
         "B RSP=0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n",
     };
@@ -82,8 +83,9 @@ static void test_other_answers_are_refused(void **state)
 
 static void test_the_timer_is_read(void **state)
 {
-    static const char answer[] = "dumping local APIC state for CPU 0 \r\n\r\nTimer\t DCR=0xb (divide by "
-                                 "1) initial_count = 987632 current_count = 0\r\n";
+    static const char answer[] =
+        "dumping local APIC state for CPU 0 \r\n\r\nTimer\t DCR=0xb (divide by "
+        "1) initial_count = 987632 current_count = 0\r\n";
     uint64_t timer = 0;
 
     (void)state;
@@ -100,14 +102,14 @@ static void test_too_many_processors_are_refused(void **state)
 
     (void)state;
     for (int i = 0; i <= LAB_VCPUS; i++)
-        length += (size_t)snprintf(answer + length, sizeof(answer) - length,
-                                   "CPU#%d\nB RSP=0\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\n",
-                                   i % LAB_VCPUS);
+        length += (size_t)snprintf(
+            answer + length, sizeof(answer) - length,
+            "CPU#%d\nB RSP=0\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\n", i % LAB_VCPUS);
     assert_int_equal(lab_hang_parse(answer, length, &vcpus, NULL), -EBADMSG);
 }
 
 /* What the first of two processors does, all the time. */
-enum other { SLEEPS, STUCK, WORKS, HOLDS_LOCK };
+enum other { SLEEPS, STUCK, RUNS_GUEST, GETS_NO_TIME, TICKS, WORKS_IN_XEN, HOLDS_LOCK };
 
 /* Samples of two processors; the second is described. */
 struct per_sample {
@@ -124,14 +126,45 @@ static const struct hang_case {
     bool halted;
     size_t odd_at; /* this sample (1: the oldest) is in a guest's kernel; 0: none */
     enum other other;
-    size_t hangs;  /* so many of the newest samples make the row; 0: it does not hang */
+    size_t hangs; /* so many of the newest samples make the row; 0: it does not hang */
 } hang_cases[] = {
     {"interrupts off, one spot", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, SLEEPS, 8},
     {"interrupts off, all over Xen", 8, XEN, OFF, {0x10000, 8, 60, 0, 0}, 0, false, 0, SLEEPS, 8},
     {"in a livepatch", 8, 0xffff82d07fff0000, OFF, {1, 0, 60, 0, 0}, 0, false, 0, SLEEPS, 8},
     {"all are stuck", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, STUCK, 8},
-    {"another one works", 50, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 0, WORKS, 0},
-    {"whoever holds the lock does not run", 50, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 0, HOLDS_LOCK, 0},
+    {"another one runs a guest", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, RUNS_GUEST, 8},
+    {"a guest on another one gets no time",
+     50,
+     XEN,
+     OFF,
+     {0, 0, 100, 0, 0},
+     0,
+     false,
+     0,
+     GETS_NO_TIME,
+     0},
+    {"another one wakes now and then", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, TICKS, 8},
+    {"another one works in Xen", 50, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 0, WORKS_IN_XEN, 0},
+    {"interrupts on, long, beside a guest",
+     150,
+     XEN,
+     ON,
+     {1, 0, 100, 1, 0},
+     0,
+     false,
+     0,
+     RUNS_GUEST,
+     0},
+    {"whoever holds the lock does not run",
+     50,
+     XEN,
+     OFF,
+     {0, 0, 100, 0, 0},
+     0,
+     false,
+     0,
+     HOLDS_LOCK,
+     0},
     {"counting in some registers", 8, XEN, OFF, {0, 0, 60, 0, 3}, 0, false, 0, SLEEPS, 8},
     {"another lock each time", 50, XEN, OFF, {0, 0, 100, 0, 4}, 0, false, 0, SLEEPS, 0},
     {"too few samples", 7, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 0, SLEEPS, 0},
@@ -162,8 +195,15 @@ static struct lab_vcpu make_other(enum other other, size_t i)
         return (struct lab_vcpu){.rip = XEN, .flags = ON, .halted = true};
     case STUCK:
         return (struct lab_vcpu){.rip = XEN, .flags = OFF, .cpu_ms = i * 60};
-    case WORKS:
-        return (struct lab_vcpu){.rip = 0x400000, .flags = ON, .cpl = 3};
+    case RUNS_GUEST:
+        return (struct lab_vcpu){.rip = 0x400000, .flags = ON, .cpl = 3, .cpu_ms = i * 60};
+    case GETS_NO_TIME:
+        return (struct lab_vcpu){.rip = 0x400000, .flags = ON, .cpl = 3, .cpu_ms = 7};
+    case TICKS:
+        return (struct lab_vcpu){
+            .rip = XEN, .flags = ON, .halted = i % 4 != 0, .cpu_ms = i / 4 * 20};
+    case WORKS_IN_XEN:
+        return (struct lab_vcpu){.rip = XEN + i * 0x1000, .flags = ON, .cpu_ms = i * 60};
     case HOLDS_LOCK:
         break;
     }
@@ -246,14 +286,13 @@ static int scripted_look(void *opaque, struct lab_vcpus *ret)
     lab->looks++;
     if (now == 'x')
         return -ETIMEDOUT;
-    *ret = (struct lab_vcpus){
-        .count = 2,
-        .at = {{.index = 0, .rip = XEN, .flags = ON, .halted = true},
-               {.index = 1,
-                .rip = now == 'g' ? KERNEL : XEN,
-                .flags = OFF,
-                .halted = now == 'h',
-                .cpu_ms = (uint64_t)lab->looks * 100}}};
+    *ret = (struct lab_vcpus){.count = 2,
+                              .at = {{.index = 0, .rip = XEN, .flags = ON, .halted = true},
+                                     {.index = 1,
+                                      .rip = now == 'g' ? KERNEL : XEN,
+                                      .flags = OFF,
+                                      .halted = now == 'h',
+                                      .cpu_ms = (uint64_t)lab->looks * 100}}};
     return 0;
 }
 
