@@ -167,6 +167,12 @@ static const struct pattern patterns[] = {
      .cpu_ms = LAB_HANG_LOOP_CPU_MS},
 };
 
+/* One that waits for another one to answer, with interrupts on: no hang by itself, and no work. */
+static const struct pattern waiting = {.code_bytes = LAB_HANG_LOOP_BYTES,
+                                       .stack_bytes = LAB_HANG_STACK_BYTES,
+                                       .samples = LAB_HANG_SAMPLES,
+                                       .cpu_ms = LAB_HANG_CPU_MS};
+
 /* A row of samples of one processor, from the newest back. */
 struct row {
     const struct lab_vcpu *newest, *oldest;
@@ -294,7 +300,8 @@ static bool may_wait_for(const struct lab_vcpus *samples, size_t count, unsigned
     struct row of_other;
 
     if (other == row->hang.vcpu || sleeps(samples, count, other) ||
-        is_stuck(samples, count, other, &of_other))
+        is_stuck(samples, count, other, &of_other) ||
+        matches(samples, count, other, &waiting, &of_other))
         return false;
     return !row->pattern->beside_others || !comes_and_goes(samples, count, other, row);
 }

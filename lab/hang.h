@@ -50,7 +50,7 @@ int lab_hang_parse_timer(const char *text, size_t length, uint64_t *ret, struct 
  * that, on the same stretch of stack, with the timer not set anew and all but a few registers the
  * same: a Xen that works may well be met waiting for a lock each time it is looked at, above all on
  * a busy machine, but then it is another lock, or another turn of it, each time. What it may wait
- * for is a processor that is at work in Xen; not one that sleeps, is stuck as well, or is met
+ * for is a processor that is at work in Xen; not one that sleeps, is stuck or waits in one spot as well, or is met
  * outside of Xen more than once with some work of its own done in between. And so much processor
  * time must have gone by: a machine that is paused or gets no time from its busy host stands still
  * as well. The NMI is the end of it; so better a hang too few than one too many.

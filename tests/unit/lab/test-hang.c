@@ -109,7 +109,7 @@ static void test_too_many_processors_are_refused(void **state)
 }
 
 /* What the first of two processors does, all the time. */
-enum other { SLEEPS, STUCK, RUNS_GUEST, GETS_NO_TIME, TICKS, WORKS_IN_XEN, HOLDS_LOCK };
+enum other { SLEEPS, STUCK, WAITS, RUNS_GUEST, GETS_NO_TIME, TICKS, WORKS_IN_XEN, HOLDS_LOCK };
 
 /* Samples of two processors; the second is described. */
 struct per_sample {
@@ -117,6 +117,7 @@ struct per_sample {
     size_t registers;                 /* so many of the others change */
 };
 
+/* clang-format off */
 static const struct hang_case {
     const char *name;
     size_t count;
@@ -132,39 +133,13 @@ static const struct hang_case {
     {"interrupts off, all over Xen", 8, XEN, OFF, {0x10000, 8, 60, 0, 0}, 0, false, 0, SLEEPS, 8},
     {"in a livepatch", 8, 0xffff82d07fff0000, OFF, {1, 0, 60, 0, 0}, 0, false, 0, SLEEPS, 8},
     {"all are stuck", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, STUCK, 8},
+    {"another one waits as well", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, WAITS, 8},
     {"another one runs a guest", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, RUNS_GUEST, 8},
-    {"a guest on another one gets no time",
-     50,
-     XEN,
-     OFF,
-     {0, 0, 100, 0, 0},
-     0,
-     false,
-     0,
-     GETS_NO_TIME,
-     0},
+    {"a guest on another one gets no time", 50, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 0, GETS_NO_TIME, 0},
     {"another one wakes now and then", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, TICKS, 8},
     {"another one works in Xen", 50, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 0, WORKS_IN_XEN, 0},
-    {"interrupts on, long, beside a guest",
-     150,
-     XEN,
-     ON,
-     {1, 0, 100, 1, 0},
-     0,
-     false,
-     0,
-     RUNS_GUEST,
-     0},
-    {"whoever holds the lock does not run",
-     50,
-     XEN,
-     OFF,
-     {0, 0, 100, 0, 0},
-     0,
-     false,
-     0,
-     HOLDS_LOCK,
-     0},
+    {"interrupts on, long, beside a guest", 150, XEN, ON, {1, 0, 100, 1, 0}, 0, false, 0, RUNS_GUEST, 0},
+    {"whoever holds the lock does not run", 50, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 0, HOLDS_LOCK, 0},
     {"counting in some registers", 8, XEN, OFF, {0, 0, 60, 0, 3}, 0, false, 0, SLEEPS, 8},
     {"another lock each time", 50, XEN, OFF, {0, 0, 100, 0, 4}, 0, false, 0, SLEEPS, 0},
     {"too few samples", 7, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 0, SLEEPS, 0},
@@ -187,6 +162,7 @@ static const struct hang_case {
     {"interrupts on, narrow, little time", 150, XEN, ON, {1, 0, 50, 1, 0}, 0, false, 0, SLEEPS, 0},
     {"interrupts on, wide, long", 150, XEN, ON, {16, 0, 100, 1, 0}, 0, false, 0, SLEEPS, 0},
 };
+/* clang-format on */
 
 static struct lab_vcpu make_other(enum other other, size_t i)
 {
@@ -195,6 +171,8 @@ static struct lab_vcpu make_other(enum other other, size_t i)
         return (struct lab_vcpu){.rip = XEN, .flags = ON, .halted = true};
     case STUCK:
         return (struct lab_vcpu){.rip = XEN, .flags = OFF, .cpu_ms = i * 60};
+    case WAITS:
+        return (struct lab_vcpu){.rip = XEN + i % 2, .flags = ON, .cpu_ms = i * 60};
     case RUNS_GUEST:
         return (struct lab_vcpu){.rip = 0x400000, .flags = ON, .cpl = 3, .cpu_ms = i * 60};
     case GETS_NO_TIME:
