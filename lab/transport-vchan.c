@@ -2,8 +2,9 @@
 /* A transport over libxenvchan, see transport-vchan.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <libxenvchan.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "lab/transport-vchan.h"
@@ -14,6 +15,7 @@
 struct vchan_transport {
     struct lab_transport base;
     struct libxenvchan *vchan;
+    bool gone; /* the domain that it was made in is another one now */
 };
 
 static struct libxenvchan *vchan_of(const struct lab_transport *transport)
@@ -58,7 +60,8 @@ static void vchan_woken(struct lab_transport *transport)
 
 static void vchan_close(struct lab_transport *transport)
 {
-    libxenvchan_close(vchan_of(transport));
+    if (!((struct vchan_transport *)transport)->gone)
+        libxenvchan_close(vchan_of(transport));
     free(transport);
 }
 
@@ -100,6 +103,11 @@ struct lab_transport *lab_transport_vchan_server(const char *path)
     if (vchan)
         vchan->server_persist = 1;
     return wrap(vchan);
+}
+
+void lab_transport_vchan_give_up(struct lab_transport *transport)
+{
+    ((struct vchan_transport *)transport)->gone = true;
 }
 
 unsigned lab_transport_vchan_port(const struct lab_transport *transport)

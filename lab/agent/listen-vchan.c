@@ -8,9 +8,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include <xenstore.h>
 
@@ -21,6 +24,7 @@
 
 static const char *root;
 static struct xs_handle *store;
+static struct xs_handle *watching; /* the thread's own */
 static struct agent_source watch;
 static struct agent_stream streams[VCHANS];
 static struct agent_loop_work check_work;
@@ -64,8 +68,10 @@ static bool check(struct agent_loop_work *work)
     for (int i = 0; i < VCHANS; i++) {
         if (streams[i].transport && is_announced(i))
             continue;
-        if (streams[i].transport)
+        if (streams[i].transport) {
+            lab_transport_vchan_give_up(streams[i].transport);
             agent_stream_close(&streams[i]);
+        }
         serve(i);
     }
     return false;
@@ -73,13 +79,44 @@ static bool check(struct agent_loop_work *work)
 
 static void watch_ready(struct agent_source *source)
 {
-    char **event;
+    eventfd_t count;
 
-    (void)source;
-    while ((event = xs_check_watch(store))) {
+    eventfd_read(source->fd, &count);
+    agent_loop_queue(&check_work);
+}
+
+/*
+ * xs_fileno() would do without a thread, but not here: in a program that is linked statically,
+ * libxenstore reads events only while it waits for something else.
+ */
+static void *pass_events(void *fd)
+{
+    char **event;
+    unsigned count;
+
+    while ((event = xs_read_watch(watching, &count))) {
         free(event);
-        agent_loop_queue(&check_work);
+        eventfd_write(*(int *)fd, 1);
     }
+    agent_note("watch of xenstore: %s", strerror(errno));
+    return NULL;
+}
+
+static int start_thread(void)
+{
+    static int fd;
+    pthread_t thread;
+    sigset_t all, before;
+
+    fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int result = fd < 0 ? -errno : agent_source_open(&watch, fd, watch_ready);
+    if (result < 0)
+        return result;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    result = -pthread_create(&thread, NULL, pass_events, &fd);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return result;
 }
 
 static int start(const char *argument)
@@ -89,13 +126,13 @@ static int start(const char *argument)
     root = argument;
     check_work.pump = check;
     store = xs_open(0);
+    watching = xs_open(0);
     /* Watching the first one is enough: they all go at the same time. */
     char path[512];
     snprintf(path, sizeof(path), "%s/0/event-channel", root);
-    if (!store || !xs_watch(store, path, token))
+    if (!store || !watching || !xs_watch(watching, path, token))
         return -errno;
-    int fd = xs_fileno(store);
-    int result = agent_source_open(&watch, fd, watch_ready);
+    int result = start_thread();
     if (result == 0)
         agent_loop_queue(&check_work);
     return result;

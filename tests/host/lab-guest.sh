@@ -15,7 +15,7 @@ in_guest() {
 started() {
     exits 0 lab exec g -- truncate -s 16M "/root/$GUEST.1" "/root/$GUEST.2"
     exits 0 lab guest g "$GUEST" --type "$TYPE" --disk "format=raw,vdev=xvda,target=/root/$GUEST.1" \
-        --disk "format=raw,vdev=xvdb,target=/root/$GUEST.2" --vif bridge=xenbr0 --ip "10.88.0.$IP/24"
+        --disk "format=raw,vdev=xvdb,target=/root/$GUEST.2" --vif bridge=xenbr0 --ip "10.88.0.$IP/24" --qga
     says "guest '$GUEST' runs in lab 'g'"
     exits 0 lab exec g -- xl list "$GUEST"
     exits 0 in_guest uname -s
@@ -39,13 +39,34 @@ disk_pattern() {
     exits 1 in_guest xw-test pattern verify /dev/xvda --seed=8 --size=4M
 }
 
+# qemu-guest-agent's own protocol, spoken from dom0 through the socket of the channel.
+qemu_agent() {
+    # shellcheck disable=SC2016 # Perl's own
+    exits 0 lab exec g -- perl -MSocket -e '
+        alarm 60;
+        socket(my $agent, PF_UNIX, SOCK_STREAM, 0) or die $!;
+        connect($agent, sockaddr_un($ARGV[0])) or die $!;
+        syswrite($agent, qq({"execute": "guest-get-host-name"}\n));
+        print scalar <$agent>;' "/run/xenwright/guests/$GUEST.qga"
+    says "\"host-name\": \"$GUEST\""
+}
+
 # From the guest to dom0, by the lab's bridge; both sides look at every block.
 megabyte() {
     local pid
-    xenwright lab exec g -- /usr/libexec/xenwright/xw-test receive 7000 --size=1M &
+    xenwright lab exec g -- /usr/libexec/xenwright/xw-test receive 7000 --size=1M >"$WORK/receiver" 2>&1 &
     pid=$!
+    wait_line "listening" "$WORK/receiver"
     exits 0 in_guest xw-test send 10.88.0.1 7000 --size=1M
     wait "$pid"
+}
+
+# The domain is another one then, and the guest's agent announces itself anew.
+moved() {
+    exits 0 lab exec g -- sh -c "$1"
+    exits 0 in_guest uname -s
+    same Linux "$(cat "$OUT")"
+    exits 0 in_guest xw-test pattern verify /dev/xvda --seed=7 --size=4M
 }
 
 last_record() {
@@ -99,6 +120,11 @@ for TYPE in pv ${FULL:+pvh hvm}; do
     ok "$TYPE: streams and status of a command in it" streams
     ok "$TYPE: what is written to its disk is there" disk_pattern
     ok "$TYPE: a megabyte goes from it to dom0" megabyte
+    ok "$TYPE: its qemu-guest-agent answers" qemu_agent
+    ok "$TYPE: xl save and xl restore: commands in it work as before" \
+        moved "xl save $GUEST /root/moved && xl restore /root/moved && rm /root/moved"
+    [ -z "$FULL" ] || ok "$TYPE: xl migrate: commands in it work as before" \
+        moved "xl migrate -s '' $GUEST 'xl migrate-receive'"
     ok "$TYPE: a writer of numbered records" ticking
     ok "$TYPE: goes on across a save" saved
     ok "$TYPE: goes on from where it was after a restore" restored
