@@ -29,15 +29,17 @@ static int connect_monitor(const struct lab_hang_target *target, struct xw_qmp *
 }
 
 /*
- * The processor time that a thread has had: fields 14 and 15 of proc(5)'s stat, in ticks. The second
- * field is a name in parentheses, with anything in it. (/proc/TID/stat is about the whole process.)
+ * The state of a thread and the processor time that it has had: fields 3, 14 and 15 of proc(5)'s stat,
+ * times in ticks. The second field is a name in parentheses, with anything in it. (/proc/TID/stat is
+ * about the whole process.)
  */
-static int read_cpu_time(int64_t thread, uint64_t *ret_ms)
+static int read_thread(int64_t thread, struct lab_vcpu *vcpu)
 {
     xw_auto_buffer struct xw_buffer text = XW_BUFFER_INIT(4096);
     unsigned long long user, system;
     char path[64];
     const char *at;
+    char thread_state;
     int rc;
 
     snprintf(path, sizeof(path), "/proc/%" PRId64 "/task/%" PRId64 "/stat", thread, thread);
@@ -45,15 +47,16 @@ static int read_cpu_time(int64_t thread, uint64_t *ret_ms)
     if (rc != 0)
         return rc;
     at = strrchr(xw_buffer_text(&text), ')');
-    if (!at || sscanf(at, ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &user,
-                      &system) != 2)
+    if (!at || sscanf(at, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu",
+                      &thread_state, &user, &system) != 3)
         return -EBADMSG;
-    *ret_ms = (user + system) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
+    vcpu->wants_time = thread_state == 'R';
+    vcpu->cpu_ms = (user + system) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
     return 0;
 }
 
-/* Which thread of QEMU is which processor, and how much time each has had. */
-static int add_cpu_times(struct xw_qmp *qmp, struct lab_vcpus *vcpus)
+/* Which thread of QEMU is which processor, and how each fares. */
+static int add_threads(struct xw_qmp *qmp, struct lab_vcpus *vcpus)
 {
     static const char where[] = "query-cpus-fast";
     xw_auto_json json_t *list = NULL;
@@ -71,7 +74,7 @@ static int add_cpu_times(struct xw_qmp *qmp, struct lab_vcpus *vcpus)
             return -EBADMSG;
         for (size_t v = 0; rc == 0 && v < vcpus->count; v++)
             if (vcpus->at[v].index == index)
-                rc = read_cpu_time(thread, &vcpus->at[v].cpu_ms);
+                rc = read_thread(thread, &vcpus->at[v]);
     }
     return rc;
 }
@@ -103,7 +106,7 @@ static int look(void *opaque, struct lab_vcpus *ret)
     if (rc == 0)
         rc = lab_hang_parse(text, strlen(text), ret, NULL);
     if (rc == 0 && lab_hang_is_suspicious(ret))
-        rc = add_cpu_times(qmp, ret);
+        rc = add_threads(qmp, ret);
     if (rc == 0 && lab_hang_is_suspicious(ret))
         rc = add_timers(qmp, ret);
     xw_qmp_close(qmp);

@@ -12,7 +12,8 @@
 struct lab_hang_watch {
     struct lab_hang_eyes eyes;
     int64_t next_ms;
-    bool roused; /* an NMI was sent */
+    bool roused;       /* an NMI was sent */
+    int64_t roused_ms; /* when */
     struct lab_hang hang;
     size_t count;
     struct lab_vcpus samples[LAB_HANG_LOOP_SAMPLES]; /* the newest last */
@@ -58,6 +59,27 @@ static int report(const struct lab_hang_watch *watch, struct xw_error *err)
                         hang->vcpu, hang->low, hang->high, hang->interrupts_off ? "off" : "on");
 }
 
+void lab_hang_watch_heard(struct lab_hang_watch *watch, int64_t now_ms)
+{
+    int64_t until = now_ms + LAB_HANG_NMI_MS;
+
+    if (!watch->roused)
+        return;
+    if (until > watch->roused_ms + LAB_HANG_REPORT_MS)
+        until = watch->roused_ms + LAB_HANG_REPORT_MS;
+    watch->next_ms = until;
+}
+
+static void rouse(struct lab_hang_watch *watch, int64_t now_ms)
+{
+    xw_log(XW_LOG_DEBUG, "processor %u spins inside Xen: sending an NMI", watch->hang.vcpu);
+    watch->roused = watch->eyes.rouse(watch->eyes.opaque) == 0;
+    if (!watch->roused)
+        return;
+    watch->roused_ms = now_ms;
+    watch->next_ms = now_ms + LAB_HANG_NMI_MS;
+}
+
 int lab_hang_watch_step(struct lab_hang_watch *watch, int64_t now_ms, struct xw_error *err)
 {
     struct lab_vcpus sample;
@@ -74,11 +96,7 @@ int lab_hang_watch_step(struct lab_hang_watch *watch, int64_t now_ms, struct xw_
     add_sample(watch, &sample);
     watch->next_ms =
         now_ms + (lab_hang_is_suspicious(&sample) ? LAB_HANG_INTERVAL_MS : LAB_HANG_CALM_MS);
-    if (lab_hang_judge(watch->samples, watch->count, &watch->hang)) {
-        xw_log(XW_LOG_DEBUG, "processor %u spins inside Xen: sending an NMI", watch->hang.vcpu);
-        watch->eyes.rouse(watch->eyes.opaque);
-        watch->roused = true;
-        watch->next_ms = now_ms + LAB_HANG_NMI_MS;
-    }
+    if (lab_hang_judge(watch->samples, watch->count, &watch->hang))
+        rouse(watch, now_ms);
     return 0;
 }

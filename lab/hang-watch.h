@@ -14,8 +14,9 @@
 /* Between looks while nothing is suspicious; LAB_HANG_INTERVAL_MS otherwise. */
 #define LAB_HANG_CALM_MS 500
 
-/* What Xen gets for printing its backtrace after the NMI. */
+/* What Xen gets after the NMI to begin with its backtrace, for each pause in it, and for all of it. */
 #define LAB_HANG_NMI_MS 700
+#define LAB_HANG_REPORT_MS 10000
 
 struct lab_hang_watch;
 
@@ -41,10 +42,13 @@ void lab_hang_watch_free(struct lab_hang_watch *watch); /* NULL is fine */
 /* When lab_hang_watch_step wants to be called next; a moment of xw_clock_ms. */
 int64_t lab_hang_watch_next(const struct lab_hang_watch *watch);
 
+/* The console said something: after an NMI that is Xen at its backtrace, and worth waiting for. */
+void lab_hang_watch_heard(struct lab_hang_watch *watch, int64_t now_ms);
+
 /*
- * Looks, if it is time. 0: go on. -EIO: Xen hangs, and has said nothing after an NMI within
- * LAB_HANG_NMI_MS; what it does say is for whoever reads the console (lab/crash.h). A monitor that
- * cannot be reached is no news.
+ * Looks, if it is time. 0: go on. -EIO: Xen hangs, and an NMI has brought no report in time; what it
+ * does say is for whoever reads the console (lab/crash.h). A monitor that cannot be reached is no
+ * news, and an NMI that could not be sent is sent again.
  */
 int lab_hang_watch_step(struct lab_hang_watch *watch, int64_t now_ms, struct xw_error *err);
 

@@ -258,13 +258,16 @@ static bool is_stuck(const struct lab_vcpus *samples, size_t count, unsigned ind
     return false;
 }
 
-/* Whether a processor was halted in all of the samples that count. */
+/*
+ * Whether a processor was halted in all of the samples that count. One that was sent an interrupt is
+ * halted until the host lets its thread run.
+ */
 static bool sleeps(const struct lab_vcpus *samples, size_t count, unsigned index)
 {
     for (size_t i = count - LAB_HANG_SAMPLES; i < count; i++) {
         const struct lab_vcpu *vcpu = find_vcpu(&samples[i], index);
 
-        if (vcpu && !vcpu->halted)
+        if (vcpu && (!vcpu->halted || vcpu->wants_time))
             return false;
     }
     return true;

@@ -24,7 +24,8 @@ struct lab_vcpu {
     uint64_t flags;                    /* RFLAGS */
     unsigned cpl; /* 0: hypervisor, or the kernel of a guest that runs in hardware */
     bool halted;
-    uint64_t cpu_ms; /* processor time its thread in QEMU has had so far */
+    bool wants_time; /* its thread in QEMU runs, or waits for the host to let it run */
+    uint64_t cpu_ms; /* processor time that thread has had so far */
     uint64_t timer;  /* what its local APIC's timer was last set to (initial count) */
 };
 
@@ -35,7 +36,7 @@ struct lab_vcpus {
 };
 
 /*
- * Reads the monitor's answer (QEMU 7.2 to 10); cpu_ms and timer are not in it and become 0.
+ * Reads the monitor's answer (QEMU 7.2 to 10); wants_time, cpu_ms and timer are not in it and become 0.
  * -EBADMSG where it is not one: no processor in it, a field missing, more than LAB_VCPUS of them.
  */
 int lab_hang_parse(const char *text, size_t length, struct lab_vcpus *ret, struct xw_error *err);

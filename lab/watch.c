@@ -154,6 +154,8 @@ static void read_log(struct lab_watch *watch)
     while (watch->state != LAB_CRASH_REPORTED &&
            (count = read(watch->log, bytes, sizeof(bytes))) > 0) {
         watch->last_output = xw_clock_ms();
+        if (watch->hang)
+            lab_hang_watch_heard(watch->hang, watch->last_output);
         keep_line(watch, bytes, (size_t)count);
         watch->state = lab_crash_feed(watch->scan, bytes, (size_t)count);
     }

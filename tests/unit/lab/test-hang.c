@@ -109,7 +109,7 @@ static void test_too_many_processors_are_refused(void **state)
 }
 
 /* What the first of two processors does, all the time. */
-enum other { SLEEPS, STUCK, WAITS, RUNS_GUEST, GETS_NO_TIME, TICKS, WORKS_IN_XEN, HOLDS_LOCK };
+enum other { SLEEPS, KICKED, STUCK, WAITS, RUNS_GUEST, GETS_NO_TIME, TICKS, WORKS_IN_XEN, HOLDS_LOCK };
 
 /* Samples of two processors; the second is described. */
 struct per_sample {
@@ -132,6 +132,7 @@ static const struct hang_case {
     {"interrupts off, one spot", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, SLEEPS, 8},
     {"interrupts off, all over Xen", 8, XEN, OFF, {0x10000, 8, 60, 0, 0}, 0, false, 0, SLEEPS, 8},
     {"in a livepatch", 8, 0xffff82d07fff0000, OFF, {1, 0, 60, 0, 0}, 0, false, 0, SLEEPS, 8},
+    {"another one was sent an interrupt and gets no time", 50, XEN, OFF, {0, 0, 100, 0, 0}, 0, false, 0, KICKED, 0},
     {"all are stuck", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, STUCK, 8},
     {"another one waits as well", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, WAITS, 8},
     {"another one runs a guest", 8, XEN, OFF, {0, 0, 60, 0, 0}, 0, false, 0, RUNS_GUEST, 8},
@@ -169,6 +170,8 @@ static struct lab_vcpu make_other(enum other other, size_t i)
     switch (other) {
     case SLEEPS:
         return (struct lab_vcpu){.rip = XEN, .flags = ON, .halted = true};
+    case KICKED:
+        return (struct lab_vcpu){.rip = XEN, .flags = ON, .halted = true, .wants_time = true};
     case STUCK:
         return (struct lab_vcpu){.rip = XEN, .flags = OFF, .cpu_ms = i * 60};
     case WAITS:
@@ -252,6 +255,7 @@ struct scripted {
     const char *at; /* s: spins in Xen; h: halted in Xen; g: in a guest; x: no answer */
     int looks;
     int nmis;
+    int refused; /* so many NMIs cannot be sent at first */
 };
 
 static int scripted_look(void *opaque, struct lab_vcpus *ret)
@@ -276,12 +280,16 @@ static int scripted_look(void *opaque, struct lab_vcpus *ret)
 
 static int scripted_rouse(void *opaque)
 {
-    ((struct scripted *)opaque)->nmis++;
+    struct scripted *lab = opaque;
+
+    if (lab->refused-- > 0)
+        return -ETIMEDOUT;
+    lab->nmis++;
     return 0;
 }
 
 /* Steps through the script; returns the time, from 0, of the NMI, or -1. */
-static int64_t time_of_nmi(const char *script, struct lab_hang_watch **ret)
+static int64_t time_of_nmi(const char *script, int refused, struct lab_hang_watch **ret)
 {
     struct scripted *lab = malloc(sizeof(*lab));
     struct lab_hang_eyes eyes = {scripted_look, scripted_rouse, lab};
@@ -289,7 +297,7 @@ static int64_t time_of_nmi(const char *script, struct lab_hang_watch **ret)
     int64_t now = 0;
 
     assert_non_null(lab);
-    *lab = (struct scripted){.at = script};
+    *lab = (struct scripted){.at = script, .refused = refused};
     assert_int_equal(lab_hang_watch_new(&eyes, 0, &watch, NULL), 0);
     assert_int_equal(lab_hang_watch_step(watch, LAB_HANG_CALM_MS - 1, NULL), 0);
     assert_ptr_equal(lab->at, script);
@@ -308,13 +316,15 @@ static void test_the_rhythm_of_looks(void **state)
     static const struct {
         const char *script;
         int64_t nmi_ms;
+        int refused;
     } cases[] = {
-        {"ssssssss", 500 + 7 * 100},
-        {"gggssssssss", 4 * 500 + 7 * 100},
-        {"sssssgssssssss", 500 + 5 * 100 + 500 + 7 * 100},
-        {"sssssxssssssss", 500 + 5 * 100 + 500 + 7 * 100},
-        {"ghghgh", -1},
-        {"sssssss", -1},
+        {"ssssssss", 500 + 7 * 100, 0},
+        {"ssssssssss", 500 + 9 * 100, 2},
+        {"gggssssssss", 4 * 500 + 7 * 100, 0},
+        {"sssssgssssssss", 500 + 5 * 100 + 500 + 7 * 100, 0},
+        {"sssssxssssssss", 500 + 5 * 100 + 500 + 7 * 100, 0},
+        {"ghghgh", -1, 0},
+        {"sssssss", -1, 0},
     };
 
     (void)state;
@@ -322,7 +332,7 @@ static void test_the_rhythm_of_looks(void **state)
         struct lab_hang_watch *watch;
 
         print_message("# %s\n", cases[i].script);
-        assert_int_equal(time_of_nmi(cases[i].script, &watch), cases[i].nmi_ms);
+        assert_int_equal(time_of_nmi(cases[i].script, cases[i].refused, &watch), cases[i].nmi_ms);
         lab_hang_watch_free(watch);
     }
 }
@@ -331,7 +341,7 @@ static void test_one_that_ignores_the_nmi_is_reported(void **state)
 {
     struct xw_error err = XW_ERROR_INIT;
     struct lab_hang_watch *watch;
-    int64_t now = time_of_nmi("ssssssss", &watch);
+    int64_t now = time_of_nmi("ssssssss", 0, &watch);
 
     (void)state;
     assert_int_equal(lab_hang_watch_step(watch, now + LAB_HANG_NMI_MS - 1, &err), 0);
@@ -339,6 +349,23 @@ static void test_one_that_ignores_the_nmi_is_reported(void **state)
     assert_string_equal(err.message,
                         "Xen hangs: processor 1 spins between ffff82d040203000 and "
                         "ffff82d040203000 with interrupts off, and does not react to an NMI");
+    lab_hang_watch_free(watch);
+}
+
+static void test_one_that_prints_after_the_nmi_has_time_for_it(void **state)
+{
+    struct xw_error err = XW_ERROR_INIT;
+    struct lab_hang_watch *watch;
+    int64_t begun = time_of_nmi("ssssssss", 0, &watch), now = begun;
+
+    (void)state;
+    while (now + LAB_HANG_NMI_MS < begun + LAB_HANG_REPORT_MS) {
+        now += LAB_HANG_NMI_MS - 1;
+        assert_int_equal(lab_hang_watch_step(watch, now, &err), 0);
+        lab_hang_watch_heard(watch, now);
+    }
+    assert_int_equal(lab_hang_watch_next(watch), begun + LAB_HANG_REPORT_MS);
+    assert_int_equal(lab_hang_watch_step(watch, begun + LAB_HANG_REPORT_MS, &err), -EIO);
     lab_hang_watch_free(watch);
 }
 
@@ -353,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_a_sample_mixed_from_interrupts_on_and_off),
         cmocka_unit_test(test_the_rhythm_of_looks),
         cmocka_unit_test(test_one_that_ignores_the_nmi_is_reported),
+        cmocka_unit_test(test_one_that_prints_after_the_nmi_has_time_for_it),
     };
 
     return cmocka_run_group_tests_name("hang", tests, NULL, NULL);
