@@ -26,6 +26,26 @@ after_save_lab() { xenwright lab restore "$lab" point && xenwright lab forget "$
 guest() { xenwright lab guest "$lab" "g$1" --type "$1"; }
 after_guest() { bench_in xl destroy "g$1"; }
 
+# From the moment at which Xen is about to die to the end of the command that waits in the lab.
+payload() {
+    "$XENWRIGHT_SOURCE/tests/host/livepatch/build" "$XENWRIGHT_SOURCE/tests/host/livepatch/$1.c" \
+        "$(bench_in xl info build_id)" "$scratch/$1"
+    xenwright lab cp "$scratch/$1" "$lab:/root/"
+}
+before_crash() {
+    bench_down && xenwright lab up "$lab" --bare
+    [ "$1" = sysrq ] || payload "$1"
+}
+crash() {
+    local status=0
+    if [ "$1" = sysrq ]; then
+        bench_in sh -c 'echo c >/proc/sysrq-trigger; sleep 60' || status=$?
+    else
+        bench_in sh -c "xen-livepatch load /root/$1; sleep 60" || status=$?
+    fi
+    [ "$status" -eq 125 ]
+}
+
 scratch=$(mktemp -d)
 head -c $((64 * 1024 * 1024)) /dev/urandom >"$scratch/data"
 xenwright lab up "$lab" >>"$log"
@@ -39,6 +59,9 @@ measure "64 MiB out of the lab" copy_out
 measure -n 3 "save of the running lab" save_lab
 for type in pv pvh hvm; do
     measure -n 3 "guest $type, create to console" guest "$type"
+done
+for way in crash-bug crash-fault crash-spin sysrq; do
+    measure -n 3 "Xen dies ($way): a waiting exec is told" crash "$way"
 done
 rm -rf "$scratch"
 bench_down >>"$log" 2>&1

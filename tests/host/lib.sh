@@ -44,7 +44,22 @@ ok() {
     fi
     echo "not ok $COUNT - $name"
     FAILED=$((FAILED + 1))
-    tail -n 40 "$WORK/said" | sed 's/^/# /'
+    {
+        circumstances
+        tail -n 25 "$WORK/said"
+    } | sed 's/^/# /'
+}
+
+# What may have to do with a failure: how busy the machine is, and what the labs' QEMUs and consoles
+# said last.
+circumstances() {
+    local file
+    echo "load $(cut -d' ' -f 1-3 /proc/loadavg), $(grep MemAvailable /proc/meminfo | tr -s ' ')"
+    for file in "$LABS"/*/{qemu.log,crash.json,console.log}; do
+        [ -s "$file" ] || continue
+        echo "$(basename "$(dirname "$file")")/$(basename "$file"):"
+        tail -n 5 "$file" | tr -d '\r' | cut -c 1-300 | sed 's/^/  /'
+    done
 }
 
 # skip NAME REASON
@@ -194,9 +209,10 @@ processes_in() {
     done
 }
 
+# no_processes [PATTERN]: none is left (whose command matches).
 no_processes() {
     local left
-    left=$(processes_in "$LABS")
+    left=$(processes_in "$LABS" | grep -e "${1:-}" || true)
     [ -z "$left" ] && return
     echo "still there: $left"
     return 1
