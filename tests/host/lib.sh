@@ -177,7 +177,7 @@ pid_of() {
 
 # alive PID: one that has ended, and was not waited for yet by its parent, is not.
 alive() {
-    grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"
+    grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status"
 }
 
 # wait_end PID [SECONDS]

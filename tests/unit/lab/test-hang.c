@@ -64,8 +64,7 @@ static void test_other_answers_are_refused(void **state)
         "CPU#0\r\nCPU#1\r\nB RSP=0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n",
         "CPU#\r\nB RSP=0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n",
         "CPU#64\r\nB RSP=0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n",
-        "CPU#99999999999999999999999\r\nB RSP=0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 "
-        "HLT=0\r\n",
+        "CPU#9999999999999999999999\r\nB RSP=0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n",
         "CPU#0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n",
         "B RSP=0\r\nRIP=0 RFL=0 [-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n",
     };
