@@ -189,4 +189,19 @@ forgotten() {
 }
 ok "forget: the states are gone, the lab goes on, and down leaves nothing" forgotten
 
+# As whoever has xenwright from a package does it, and not from a source tree.
+from_package() {
+    local package
+    package=$(find -L "$XENWRIGHT_CACHE/packages" -path '*/trixie-*/xenwright-guest_*.deb' | head -n 1)
+    exits 0 lab up g --bare
+    exits 1 lab guest g early --type pv
+    says "--package FILE.deb"
+    exits 0 lab down g
+    exits 0 lab up g --bare --package "$package"
+    exits 0 lab guest g late --type pv
+    exits 0 lab guest-exec g late -- uname -s
+    exits 0 lab down g
+}
+ok "up --package: guests work in a lab that got a package by hand" from_package
+
 finish
