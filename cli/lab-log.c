@@ -13,78 +13,58 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/lab-remote.h"
+#include "cli/lab-voice.h"
 
 #define CRASH_SIZE_MAX (4U << 20)
 
-enum voice { VOICE_ALL, VOICE_XEN, VOICE_DOM0 };
-
-static const char prefix[] = "(XEN) ";
-
-/*
- * The console carries lines of Xen, which begin with "(XEN) ", and whatever dom0 writes, at any moment:
- * a line of Xen may follow half a line of dom0.
- */
-static void print_line(const char *line, enum voice voice)
+/* What has been written since the last time. */
+static void print_available(int log, struct lab_voice_filter *filter)
 {
-    const char *xen = strstr(line, prefix);
+    char bytes[16384];
+    ssize_t count;
 
-    if (voice == VOICE_ALL || (voice == VOICE_XEN && !xen) || (voice == VOICE_DOM0 && xen == line)) {
-        if (voice == VOICE_ALL)
-            fputs(line, stdout);
-        return;
-    }
-    if (voice == VOICE_XEN)
-        fputs(xen, stdout);
-    else
-        printf("%.*s%s", xen ? (int)(xen - line) : (int)strlen(line), line, xen ? "\n" : "");
-}
-
-static void print_available(FILE *log, enum voice voice)
-{
-    xw_auto_free char *line = NULL;
-    size_t room = 0;
-
-    clearerr(log);
-    while (getline(&line, &room, log) > 0)
-        print_line(line, voice);
+    while ((count = read(log, bytes, sizeof(bytes))) > 0)
+        lab_voice_take(filter, bytes, (size_t)count, stdout);
     fflush(stdout);
 }
 
 /* Goes on until the lab is gone, the reader leaves, or a signal ends it. */
-static void follow(const struct lab_place *place, const struct lab_record *record, FILE *log,
-                   enum voice voice, int watch)
+static void follow(const struct lab_place *place, const struct lab_record *record, int log,
+                   struct lab_voice_filter *filter)
 {
-    char events[4096];
+    char path[64], events[4096];
+    xw_auto_close int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     struct pollfd fds[] = {{.fd = watch, .events = POLLIN}, {.fd = STDOUT_FILENO, .events = 0}};
 
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", log);
+    inotify_add_watch(watch, path, IN_MODIFY);
+    print_available(log, filter);
     while (!ferror(stdout) && lab_is_alive(place, record->name)) {
         poll(fds, 2, 1000);
         if (fds[1].revents & (POLLERR | POLLHUP))
             break;
         while (read(watch, events, sizeof(events)) > 0)
             ;
-        print_available(log, voice);
+        print_available(log, filter);
     }
 }
 
 static int show_console(const struct lab_place *place, const struct lab_record *record,
-                        enum voice voice, bool and_follow, struct xw_error *err)
+                        enum lab_voice voice, bool and_follow, struct xw_error *err)
 {
+    struct lab_voice_filter filter = {.voice = voice};
     char path[LAB_NAME_MAX + 64];
-    int fd;
 
     snprintf(path, sizeof(path), "%s/console.log", record->name);
-    fd = openat(place->labs, path, O_RDONLY | O_CLOEXEC);
-    xw_auto_fclose FILE *log = fd >= 0 ? fdopen(fd, "r") : NULL;
-    xw_auto_close int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    xw_auto_close int log = openat(place->labs, path, O_RDONLY | O_CLOEXEC);
 
-    if (!log)
+    if (log < 0)
         return xw_error_set_errno(err, "lab '%s': its console log", record->name);
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    inotify_add_watch(watch, path, IN_MODIFY);
-    print_available(log, voice);
     if (and_follow)
-        follow(place, record, log, voice, watch);
+        follow(place, record, log, &filter);
+    /* Of a lab that has just ended, the last words are still to come. */
+    print_available(log, &filter);
+    lab_voice_end(&filter, stdout);
     return 0;
 }
 
@@ -125,7 +105,9 @@ static int show_guest(struct cli_call *call, const char *guest, struct xw_error 
 static int run_log(struct cli_call *call, struct xw_error *err)
 {
     const char *guest = cli_string(call, "guest");
-    enum voice voice = cli_flag(call, "xen") ? VOICE_XEN : cli_flag(call, "dom0") ? VOICE_DOM0 : VOICE_ALL;
+    enum lab_voice voice = cli_flag(call, "xen")    ? LAB_VOICE_XEN
+                           : cli_flag(call, "dom0") ? LAB_VOICE_DOM0
+                                                    : LAB_VOICE_ALL;
     struct lab_place place;
     struct lab_record record;
     int rc;

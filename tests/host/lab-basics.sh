@@ -171,17 +171,22 @@ failed_copies() {
 ok "cp: what is not there is named" failed_copies
 
 logs() {
-    local pid
+    local pid xen
     xenwright lab log a --follow >"$WORK/followed" 2>&1 &
     pid=$!
+    xenwright lab log a --xen --follow >"$WORK/followed-xen" 2>&1 &
+    xen=$!
     lab exec a -- xl debug-keys h
     wait_line "'h' pressed" "$WORK/followed"
     kill "$pid"
     lab exec a -- sh -c 'echo said by dom0 >/dev/hvc0'
+    wait_line "said by dom0" "$LABS/a/console.log"
     exits 0 lab log a --xen
     says "'h' pressed"
     refuse grep -q "said by dom0" "$OUT"
-    wait_line "said by dom0" "$LABS/a/console.log"
+    wait_line "$(tail -n 1 "$OUT")" "$WORK/followed-xen"
+    kill "$xen"
+    cmp "$OUT" "$WORK/followed-xen"
     exits 0 lab log a --dom0
     says "said by dom0"
     refuse grep -q "'h' pressed" "$OUT"
