@@ -13,10 +13,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "lab/control.h"
-#include "lab/watch.h"
-
-#define HELLO_TIMEOUT_MS 60000
+#include "base/cleanup.h"
+#include "lab/session.h"
 
 /* Signals that are passed on. The rest (stop, continue, kill) concern this program alone. */
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
@@ -87,44 +85,42 @@ static int drive(struct lab_watch *watch, struct lab_client *client, int signals
     return rc == LAB_CLIENT_DONE ? 0 : rc;
 }
 
-static int run_on_channel(struct cli_call *call, struct lab_watch *watch, struct lab_client *client,
-                          const struct lab_exec *exec, int signals, struct xw_error *err)
+/* false: standard input is no terminal. */
+static bool make_raw(struct termios *ret_before)
 {
-    struct lab_exec_end end;
-    int rc = lab_client_start_hello(client, HELLO_TIMEOUT_MS, err);
+    struct termios raw;
 
-    if (!rc)
-        rc = lab_watch_drive(watch, client, err);
+    if (tcgetattr(STDIN_FILENO, ret_before) < 0)
+        return false;
+    raw = *ret_before;
+    cfmakeraw(&raw);
+    return tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+}
+
+/* From here on signals and keys are the program's; until then, they end or stop this one. */
+static int run_program(struct cli_call *call, struct lab_session *session, struct lab_exec *exec,
+                       struct xw_error *err)
+{
+    struct lab_client *client = session->channel.client;
+    struct termios before;
+    struct lab_exec_end end;
+    xw_auto_close int signals = block_signals(err);
+    bool is_raw = signals >= 0 && exec->tty && make_raw(&before);
+    int rc = signals < 0 ? signals : 0;
+
+    if (exec->tty)
+        window_size(&exec->columns, &exec->rows);
     if (!rc)
         rc = lab_client_start_exec(client, exec, -1, err);
     if (!rc)
-        rc = drive(watch, client, signals, err);
+        rc = drive(session->watch, client, signals, err);
+    if (is_raw)
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
     if (rc)
         return rc;
     end = lab_client_exec_end(client);
     cli_exit_status(call, (int)(end.kind == LAB_EXIT_STATUS ? end.value : 128 + end.value));
     return 0;
-}
-
-static int run_watched(struct cli_call *call, const struct lab_place *place,
-                       const struct lab_record *record, const struct lab_exec *exec,
-                       struct xw_error *err)
-{
-    struct lab_watch *watch;
-    struct lab_channel channel;
-    int signals = block_signals(err);
-    int rc = signals < 0 ? signals : lab_watch_open(place, record->name, record->pid, &watch, err);
-
-    if (rc)
-        return rc;
-    rc = lab_channel_take(place, record->name, HELLO_TIMEOUT_MS, &channel, err);
-    if (!rc) {
-        rc = run_on_channel(call, watch, channel.client, exec, signals, err);
-        lab_channel_release(&channel);
-    }
-    lab_watch_free(watch);
-    close(signals);
-    return rc;
 }
 
 int cli_lab_remote(struct cli_call *call, const char *const *argv, bool tty, struct xw_error *err)
@@ -136,28 +132,22 @@ int cli_lab_remote(struct cli_call *call, const char *const *argv, bool tty, str
     const char *term = getenv("TERM");
     char term_env[128];
     const char *const env[] = {term_env, NULL};
-    struct termios before, raw;
-    bool is_raw = false;
     struct lab_place place;
     struct lab_record record;
+    struct lab_session session;
     int rc = cli_lab_open_running(call, 0, &place, &record, err);
 
     if (rc)
         return rc;
-    if (exec.tty) {
+    if (tty) {
         snprintf(term_env, sizeof(term_env), "TERM=%s", term ? term : "vt220");
         exec.env = env;
-        window_size(&exec.columns, &exec.rows);
-        is_raw = tcgetattr(STDIN_FILENO, &before) == 0;
     }
-    if (is_raw) {
-        raw = before;
-        cfmakeraw(&raw);
-        tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+    rc = lab_session_open(&place, &record, &session, err);
+    if (!rc) {
+        rc = run_program(call, &session, &exec, err);
+        lab_session_close(&session);
     }
-    rc = run_watched(call, &place, &record, &exec, err);
-    if (is_raw)
-        tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
     lab_record_free(&record);
     lab_place_close(&place);
     return rc;

@@ -82,6 +82,25 @@ signals() {
 }
 ok "exec: signals go to the program, and back comes 128+n" signals
 
+# Nothing runs in the lab yet that a signal could be passed on to.
+signal_before_start() {
+    local pid qemu status=0
+    qemu=$(pid_of b)
+    kill -STOP "$qemu"
+    trap 'kill -CONT "$qemu"' EXIT
+    xenwright lab exec b -- true &
+    pid=$!
+    until find "/proc/$pid/fd" -lname '*/agent.*.lock' | grep -q .; do
+        alive "$pid"
+    done
+    kill -TERM "$pid"
+    wait_end "$pid"
+    wait "$pid" || status=$?
+    same 143 "$status"
+}
+ok "exec: until its program runs, a signal ends it" signal_before_start
+ok "… and the lab does not mind" exits 0 lab exec b -- true
+
 # Killed itself, exec takes its program along: nothing runs on that nobody can end.
 killed_exec() {
     local pid left
