@@ -9,9 +9,20 @@
 
 #include "base/cleanup.h"
 
+static const struct {
+    const char *variable;
+    int signal;
+} ends[] = {{"XENWRIGHT_KILL_AT", SIGKILL}, {"XENWRIGHT_STOP_AT", SIGSTOP}};
+
+enum { ENDS = sizeof(ends) / sizeof(ends[0]) };
+
 bool xw_kill_points_wanted(void)
 {
-    return secure_getenv("XENWRIGHT_KILL_AT") || secure_getenv("XENWRIGHT_KILL_LIST");
+    bool wanted = secure_getenv("XENWRIGHT_KILL_LIST");
+
+    for (size_t i = 0; i < ENDS; i++)
+        wanted = wanted || secure_getenv(ends[i].variable);
+    return wanted;
 }
 
 static void list_point(const char *file, const char *name)
@@ -41,13 +52,16 @@ static bool is_wanted(const char *wanted, const char *name, unsigned long *ret_n
 
 void xw_kill_point(const char *name)
 {
-    static unsigned long passed;
-    const char *wanted = secure_getenv("XENWRIGHT_KILL_AT");
+    static unsigned long passed[ENDS];
     const char *list = secure_getenv("XENWRIGHT_KILL_LIST");
-    unsigned long nth;
 
     if (list)
         list_point(list, name);
-    if (wanted && is_wanted(wanted, name, &nth) && ++passed == nth)
-        raise(SIGKILL);
+    for (size_t i = 0; i < ENDS; i++) {
+        const char *wanted = secure_getenv(ends[i].variable);
+        unsigned long nth;
+
+        if (wanted && is_wanted(wanted, name, &nth) && ++passed[i] == nth)
+            raise(ends[i].signal);
+    }
 }

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/killpoint.h"
 
 #define QMP_TIMEOUT_MS 30000
 #define STALL_TIMEOUT_MS 60000 /* no byte moved for so long: QEMU hangs */
@@ -145,6 +146,7 @@ int lab_transfer_save(struct xw_qmp *qmp, int fd, bool without_memory,
         return rc;
     rc = xw_qmp_execute(qmp, "migrate", json_pack("{s:s}", "uri", "fd:state"), QMP_TIMEOUT_MS, NULL,
                         err);
+    xw_kill_point("transfer/begun");
     if (!rc)
         rc = receive_all(ours, fd, progress, opaque, err);
     close(ours);

@@ -161,11 +161,7 @@ each() {
     done
 }
 
-# Lists the points while it goes round once: what is made by 'up' is ended by 'down', and so on.
-cycle() {
-    exits 0 lab down k
-    each up cycle_up
-}
+# Each lists its points while it goes round once: what is made by 'up' is ended by 'down', and so on.
 cycle_up() {
     lab up k --bare && XENWRIGHT_KILL_LIST='' lab down k
 }
@@ -190,15 +186,7 @@ each restore lab restore k kept
 
 # The machine stands still, and its memory is half written.
 killed_writing() {
-    local pid status=0
-    xenwright lab save k new >/dev/null 2>&1 &
-    pid=$!
-    until [ -s "$LABS/k/saves/.new/state" ]; do
-        alive "$pid" || break
-    done
-    kill -KILL "$pid"
-    wait "$pid" || status=$?
-    same 137 "$status"
+    dies_at transfer/begun xenwright lab save k new
     next_says "'k' was being saved when xenwright was killed: it goes on, without the saved state"
     works k
     same kept "$(tags_of k)"
@@ -225,12 +213,13 @@ qemu_killed() {
 ok "QEMU killed: list says dead, restore brings the lab back" qemu_killed
 
 exec_pending() {
-    local pid killed status=0
+    local pid qemu killed status=0
+    qemu=$(pid_of k)
     xenwright lab exec k -- sh -c 'echo there; sleep 1000' >"$OUT" 2>"$ERR" &
     pid=$!
     wait_line there "$OUT"
     killed=$(date +%s%N)
-    kill -KILL "$(pid_of k)"
+    kill -KILL "$qemu"
     wait "$pid" || status=$?
     [ $((($(date +%s%N) - killed) / 1000000)) -lt 2000 ]
     same 125 "$status"
@@ -247,18 +236,30 @@ up_of_dead() {
 }
 ok "QEMU killed: up says so and starts anew, saved states stay" up_of_dead
 
-killed_while_saving() {
-    local pid status=0 qemu
-    qemu=$(pid_of k)
-    xenwright lab save k new >"$OUT" 2>"$ERR" &
-    pid=$!
-    until [ -s "$LABS/k/saves/.new/state" ]; do
-        alive "$pid" || break
+# loses_qemu_at POINT COMMAND…: its QEMU is killed while the command stands at that point.
+loses_qemu_at() {
+    local point=$1 qemu status=0
+    shift
+    XENWRIGHT_STOP_AT=$point "$@" >"$OUT" 2>"$ERR" &
+    pid=$! # not local: the trap comes later
+    trap 'kill -CONT "$pid" 2>/dev/null || :' EXIT
+    until stopped "$pid"; do
+        alive "$pid"
     done
+    qemu=$(processes_in "$LABS" | sed -n 's/^\([0-9]*\) .*-name xenwright-lab-k .*/\1/p')
     kill -KILL "$qemu"
+    kill -CONT "$pid"
     wait "$pid" || status=$?
     same 1 "$status"
     one_complaint
+}
+
+stopped() {
+    grep -qs '^State:[[:space:]]*T' "/proc/$1/status"
+}
+
+killed_while_saving() {
+    loses_qemu_at transfer/begun xenwright lab save k new
     says "lab 'k' cannot be saved"
     same dead "$(status_of k)"
     same kept "$(tags_of k)"
@@ -268,18 +269,9 @@ killed_while_saving() {
 ok "QEMU killed while it saves: the save fails, what was saved before stays" killed_while_saving
 
 killed_while_up() {
-    local pid status=0 qemu=
     exits 0 lab forget k --all
     exits 0 lab down k
-    xenwright lab up k --bare >"$OUT" 2>"$ERR" &
-    pid=$!
-    while [ -z "$qemu" ] && alive "$pid"; do
-        qemu=$(processes_in "$LABS" | sed -n 's/^\([0-9]*\) .*-name xenwright-lab-k .*/\1/p')
-    done
-    kill -KILL "$qemu"
-    wait "$pid" || status=$?
-    same 1 "$status"
-    one_complaint
+    loses_qemu_at up/qemu xenwright lab up k --bare
     says "lab 'k'"
     same "" "$(status_of k)"
     no_processes

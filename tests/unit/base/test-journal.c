@@ -213,6 +213,17 @@ static void other_files_are_refused(void **state)
     assert_null(journal);
 }
 
+/* Exit status of a child. */
+static int operate(const char *path)
+{
+    struct xw_journal *journal;
+
+    return xw_journal_open(AT_FDCWD, path, &journal, NULL) < 0 ||
+           xw_journal_begin(journal, "op", NULL, NULL) < 0 ||
+           xw_journal_step(journal, "one", NULL, NULL) < 0 ||
+           xw_journal_step(journal, "one", NULL, NULL) < 0 || xw_journal_done(journal, NULL) < 0;
+}
+
 /* Do an operation in a child with these settings; how it ended. */
 static int run_operation(const char *path, const char *kill_at, const char *kill_list)
 {
@@ -220,17 +231,11 @@ static int run_operation(const char *path, const char *kill_at, const char *kill
     int status;
 
     if (pid == 0) {
-        struct xw_journal *journal;
-
         if (kill_at)
             setenv("XENWRIGHT_KILL_AT", kill_at, 1);
         if (kill_list)
             setenv("XENWRIGHT_KILL_LIST", kill_list, 1);
-        _exit(xw_journal_open(AT_FDCWD, path, &journal, NULL) < 0 ||
-              xw_journal_begin(journal, "op", NULL, NULL) < 0 ||
-              xw_journal_step(journal, "one", NULL, NULL) < 0 ||
-              xw_journal_step(journal, "one", NULL, NULL) < 0 ||
-              xw_journal_done(journal, NULL) < 0);
+        _exit(operate(path));
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return status;
@@ -273,6 +278,27 @@ static void killed_at_every_point(void **state)
     assert_int_equal(run_operation("killed", "op/on", NULL), 0);
 }
 
+static void stopped_and_gone_on(void **state)
+{
+    struct xw_journal *journal;
+    pid_t pid = fork();
+    int status;
+
+    (void)state;
+    if (pid == 0) {
+        setenv("XENWRIGHT_STOP_AT", "op/one:2", 1);
+        _exit(operate("stopped"));
+    }
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    journal = open_journal("stopped");
+    assert_int_equal(xw_journal_count(journal), 2);
+    xw_journal_close(journal);
+    kill(pid, SIGCONT);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +310,7 @@ int main(void)
         cmocka_unit_test(lost_and_moved_lines_are_noticed),
         cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(killed_at_every_point),
+        cmocka_unit_test(stopped_and_gone_on),
     };
 
     return cmocka_run_group_tests_name("journal", tests, enter_folder, leave_folder);
