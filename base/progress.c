@@ -30,10 +30,12 @@ struct xw_progress {
     int64_t (*clock)(void);
     char *task;
     int64_t started, drawn; /* ms */
-    bool visible;           /* the bar is on the screen */
     bool unsaid;            /* the state has changed since it was shown */
     struct progress_state now;
 };
+
+/* The one whose bar is on the screen: what hides it need not know whose it is. */
+static struct xw_progress *shown;
 
 /* Nothing can be done about an output that does not take the progress. */
 static void put(const struct xw_progress *progress, const char *text, size_t length)
@@ -133,7 +135,7 @@ static void draw(struct xw_progress *progress)
     n = snprintf(line, sizeof(line), "\r\033[K%s%s%s%s", progress->plain ? "" : "\033[36m", name,
                  progress->plain ? "" : "\033[0m", share);
     put(progress, line, (size_t)n);
-    progress->visible = true;
+    shown = progress;
 }
 
 static void show(struct xw_progress *progress)
@@ -186,19 +188,19 @@ void xw_progress_step(struct xw_progress *progress, const char *step, int percen
     show(progress);
 }
 
-void xw_progress_hide(struct xw_progress *progress)
+void xw_progress_hide(void)
 {
-    if (!progress || !progress->visible)
-        return;
-    put(progress, "\r\033[K", strlen("\r\033[K"));
-    progress->visible = false;
+    if (shown)
+        put(shown, "\r\033[K", strlen("\r\033[K"));
+    shown = NULL;
 }
 
 void xw_progress_end(struct xw_progress *progress)
 {
     if (!progress)
         return;
-    xw_progress_hide(progress);
+    if (shown == progress)
+        xw_progress_hide();
     if (progress->mode == XW_PROGRESS_JSON && progress->unsaid)
         say_json(progress);
     free(progress->now.step);

@@ -43,10 +43,10 @@ void xw_progress_update(void *progress, uint64_t done, uint64_t total);
 void xw_progress_step(struct xw_progress *progress, const char *step, int percent);
 
 /*
- * Take the line away so that something else can be written to the terminal; the next update draws
- * it again.
+ * Take the line away, of whichever operation it is, so that something else can be written to the
+ * terminal; the next update draws it again.
  */
-void xw_progress_hide(struct xw_progress *progress);
+void xw_progress_hide(void);
 
 /* The end, good or bad: wipe the line, free all. */
 void xw_progress_end(struct xw_progress *progress);

@@ -11,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/progress.h"
+
 /* stdio keeps only that writing failed, not why; this is the first cause that is known. */
 static volatile sig_atomic_t write_error;
 
@@ -73,6 +75,7 @@ void cli_complain(const char *format, ...)
     va_start(list, format);
     vsnprintf(line + used, sizeof(line) - used - 1, format, list);
     va_end(list);
+    xw_progress_hide();
     fprintf(stderr, "%s\n", line);
 }
 

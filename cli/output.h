@@ -25,7 +25,7 @@ void cli_write(const char *text, size_t length);
  */
 int cli_streams_finish(struct xw_error *err);
 
-/* Writes "xenwright: …" and a newline to stderr, in one piece. */
+/* Writes "xenwright: …" and a newline to stderr, in one piece, in place of a progress bar. */
 void cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Columns of stdout: of the terminal, else $COLUMNS, else 80; at least 40 and at most `most`. */

@@ -143,11 +143,10 @@ tap.equal(into_closed_pipe(False), (1, "xenwright: standard output: Broken pipe\
 
 
 # Colour: on a terminal, unless someone objects.
-def help_on_terminal(words, **environment):
+def on_terminal(words, stream="stdout", **environment):
     master, slave = pty.openpty()
     env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM", "COLUMNS")}
-    process = subprocess.Popen([fake, "widget", "show", "--help", *words], stdout=slave,
-                               env={**env, **environment})
+    process = subprocess.Popen([fake, "widget", *words], env={**env, **environment}, **{stream: slave})
     os.close(slave)
     output = b""
     try:
@@ -170,7 +169,7 @@ for words, environment, colour in [
     (["--color=always"], {"TERM": "dumb", "NO_COLOR": "1"}, True),
     (["--color=auto"], {"TERM": "xterm"}, True),
 ]:
-    tap.equal(b"\033[" in help_on_terminal(words, **environment), colour,
+    tap.equal(b"\033[" in on_terminal(["show", "--help", *words], **environment), colour,
               f"colour on a terminal with {words} {environment}")
 tap.equal("\033[" in tap.run([fake, "--help"]).stdout, False, "no colour into a pipe")
 tap.equal("\033[" in tap.run([fake, "--color=always", "--help"]).stdout, True, "unless asked for")
@@ -178,6 +177,11 @@ tap.equal("\033[" in tap.run([fake, "--color=always", "widget", "--help"]).stdou
           "options may stand before the noun")
 tap.equal("\033[" in tap.run([fake, "widget", "--color=always", "show", "-h"]).stdout, True,
           "and before the verb")
+
+# A message takes the place of the progress that is shown.
+tap.equal(on_terminal(["fail", "not"], "stderr"),
+          b"\r\033[Kwidget: at it [############------------]  50%"
+          b"\r\033[Kxenwright: warning: a warning\r\n", "a warning is not written behind a bar")
 
 # Help fits the terminal.
 for columns in (40, 60, 80, 100, 200):

@@ -41,7 +41,7 @@ static void silent_without_a_terminal(void **state)
     assert_string_equal(heard(ends[0]), "");
     xw_progress_update(NULL, 1, 2);
     xw_progress_step(NULL, "s", 1);
-    xw_progress_hide(NULL);
+    xw_progress_hide();
     xw_progress_end(NULL);
     close(ends[0]);
     close(ends[1]);
@@ -119,9 +119,17 @@ static void bar_after_two_seconds(void **state)
     xw_progress_step(progress, "installing packages", 37);
     assert_string_equal(heard(screen),
                         "\r\033[Kcopy: installi... [########----------------]  37%");
-    xw_progress_hide(progress);
+    xw_progress_hide();
     assert_string_equal(heard(screen), "\r\033[K");
+    xw_progress_hide();
+    assert_string_equal(heard(screen), "");
+    now_ms += 100;
+    xw_progress_step(progress, "installing packages", 38);
+    assert_string_equal(heard(screen),
+                        "\r\033[Kcopy: installi... [#########---------------]  38%");
     xw_progress_end(progress);
+    assert_string_equal(heard(screen), "\r\033[K");
+    xw_progress_hide();
     assert_string_equal(heard(screen), "");
     close(terminal);
     close(screen);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/progress.h"
 #include "base/table.h"
 #include "cli/output.h"
 
@@ -120,14 +121,26 @@ static const struct cli_command list = {
     .run = run_list,
 };
 
+/* Time flies: progress is due at once. */
+static int64_t hasty_clock(void)
+{
+    static int64_t now;
+
+    return now += 10000;
+}
+
 /* What kind of end: `widget fail partly`. */
 static int run_fail(struct cli_call *call, struct xw_error *err)
 {
+    const struct xw_progress_setup setup = {.clock = hasty_clock, .plain = true};
+    struct xw_progress *progress = xw_progress_begin(&setup, "widget", 0);
     const char *how = cli_argument(call, 0);
 
+    xw_progress_step(progress, "at it", 50);
     xw_log(XW_LOG_WARNING, "a warning");
     xw_log(XW_LOG_NOTE, "a note");
     xw_log(XW_LOG_DEBUG, "a debug message");
+    xw_progress_end(progress);
     if (strcmp(how, "not") == 0)
         return 0;
     if (strcmp(how, "misuse") == 0)
