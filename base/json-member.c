@@ -33,21 +33,13 @@ static bool is_type(const json_t *value, json_type type)
     return type == JSON_TRUE ? json_is_boolean(value) : json_typeof(value) == type;
 }
 
-/*
- * The member, of the right type. NULL in *ret when it may be absent and is; an error when it is
- * of another type or must be there.
- */
 static int member(const json_t *object, const char *where, const char *key, json_type type,
-                  bool required, json_t **ret, struct xw_error *err)
+                  json_t **ret, struct xw_error *err)
 {
     json_t *value = json_object_get(object, key);
 
     if (!json_is_object(object))
         return xw_error_set(err, EBADMSG, "%s: expected an object with '%s'", where, key);
-    if (!required && (!value || json_is_null(value))) {
-        *ret = NULL;
-        return 0;
-    }
     if (!value)
         return xw_error_set(err, EBADMSG, "%s: '%s' is missing", where, key);
     if (!is_type(value, type))
@@ -75,7 +67,7 @@ int xw_json_string(const json_t *object, const char *where, const char *key, con
                    struct xw_error *err)
 {
     json_t *value = NULL;
-    int rc = member(object, where, key, JSON_STRING, true, &value, err);
+    int rc = member(object, where, key, JSON_STRING, &value, err);
 
     if (rc == 0)
         *ret = json_string_value(value);
@@ -86,7 +78,7 @@ int xw_json_integer(const json_t *object, const char *where, const char *key, in
                     int64_t max, int64_t *ret, struct xw_error *err)
 {
     json_t *value = NULL;
-    int rc = member(object, where, key, JSON_INTEGER, true, &value, err);
+    int rc = member(object, where, key, JSON_INTEGER, &value, err);
 
     return rc < 0 ? rc : range(value, where, key, min, max, ret, err);
 }
@@ -95,7 +87,7 @@ int xw_json_bool(const json_t *object, const char *where, const char *key, bool 
                  struct xw_error *err)
 {
     json_t *value = NULL;
-    int rc = member(object, where, key, JSON_TRUE, true, &value, err);
+    int rc = member(object, where, key, JSON_TRUE, &value, err);
 
     if (rc == 0)
         *ret = json_is_true(value);
@@ -105,58 +97,11 @@ int xw_json_bool(const json_t *object, const char *where, const char *key, bool 
 int xw_json_object(const json_t *object, const char *where, const char *key, json_t **ret,
                    struct xw_error *err)
 {
-    return member(object, where, key, JSON_OBJECT, true, ret, err);
+    return member(object, where, key, JSON_OBJECT, ret, err);
 }
 
 int xw_json_array(const json_t *object, const char *where, const char *key, json_t **ret,
                   struct xw_error *err)
 {
-    return member(object, where, key, JSON_ARRAY, true, ret, err);
-}
-
-int xw_json_opt_string(const json_t *object, const char *where, const char *key,
-                       const char *fallback, const char **ret, struct xw_error *err)
-{
-    json_t *value = NULL;
-    int rc = member(object, where, key, JSON_STRING, false, &value, err);
-
-    if (rc == 0)
-        *ret = value ? json_string_value(value) : fallback;
-    return rc;
-}
-
-int xw_json_opt_integer(const json_t *object, const char *where, const char *key, int64_t min,
-                        int64_t max, int64_t fallback, int64_t *ret, struct xw_error *err)
-{
-    json_t *value = NULL;
-    int rc = member(object, where, key, JSON_INTEGER, false, &value, err);
-
-    if (rc == 0 && value)
-        return range(value, where, key, min, max, ret, err);
-    if (rc == 0)
-        *ret = fallback;
-    return rc;
-}
-
-int xw_json_opt_bool(const json_t *object, const char *where, const char *key, bool fallback,
-                     bool *ret, struct xw_error *err)
-{
-    json_t *value = NULL;
-    int rc = member(object, where, key, JSON_TRUE, false, &value, err);
-
-    if (rc == 0)
-        *ret = value ? json_is_true(value) : fallback;
-    return rc;
-}
-
-int xw_json_opt_object(const json_t *object, const char *where, const char *key, json_t **ret,
-                       struct xw_error *err)
-{
-    return member(object, where, key, JSON_OBJECT, false, ret, err);
-}
-
-int xw_json_opt_array(const json_t *object, const char *where, const char *key, json_t **ret,
-                      struct xw_error *err)
-{
-    return member(object, where, key, JSON_ARRAY, false, ret, err);
+    return member(object, where, key, JSON_ARRAY, ret, err);
 }

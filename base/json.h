@@ -58,19 +58,4 @@ int xw_json_object(const json_t *object, const char *where, const char *key, jso
 int xw_json_array(const json_t *object, const char *where, const char *key, json_t **ret,
                   struct xw_error *err);
 
-/*
- * Members that may be absent (or null): *ret becomes `fallback` then. Of the wrong type or out of
- * range they are an error all the same. For objects and arrays the fallback is NULL.
- */
-int xw_json_opt_string(const json_t *object, const char *where, const char *key,
-                       const char *fallback, const char **ret, struct xw_error *err);
-int xw_json_opt_integer(const json_t *object, const char *where, const char *key, int64_t min,
-                        int64_t max, int64_t fallback, int64_t *ret, struct xw_error *err);
-int xw_json_opt_bool(const json_t *object, const char *where, const char *key, bool fallback,
-                     bool *ret, struct xw_error *err);
-int xw_json_opt_object(const json_t *object, const char *where, const char *key, json_t **ret,
-                       struct xw_error *err);
-int xw_json_opt_array(const json_t *object, const char *where, const char *key, json_t **ret,
-                      struct xw_error *err);
-
 #endif

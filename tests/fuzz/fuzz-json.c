@@ -16,9 +16,9 @@ static void read_members(const json_t *doc)
     bool flag;
 
     xw_json_string(doc, "doc", "name", &text, NULL);
-    xw_json_opt_integer(doc, "doc", "memory", 0, 1000, 7, &number, NULL);
-    xw_json_opt_bool(doc, "doc", "on", false, &flag, NULL);
-    xw_json_opt_array(doc, "doc", "list", &part, NULL);
+    xw_json_integer(doc, "doc", "memory", 0, 1000, &number, NULL);
+    xw_json_bool(doc, "doc", "on", &flag, NULL);
+    xw_json_array(doc, "doc", "list", &part, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -87,33 +87,6 @@ static void members_are_typed(void **state)
     json_decref(doc);
 }
 
-static void optional_members_fall_back(void **state)
-{
-    const char *text = "{\"n\": 5, \"z\": null, \"b\": false}";
-    struct xw_error err = XW_ERROR_INIT;
-    const char *string = "before";
-    int64_t number = 0;
-    bool flag = true;
-    json_t *doc, *part;
-
-    (void)state;
-    assert_ok(xw_json_parse(text, strlen(text), "doc", NULL, &doc, &err));
-    assert_ok(xw_json_opt_integer(doc, "doc", "absent", 0, 9, 7, &number, &err));
-    assert_int_equal(number, 7);
-    assert_ok(xw_json_opt_integer(doc, "doc", "n", 0, 9, 7, &number, &err));
-    assert_int_equal(number, 5);
-    assert_ok(xw_json_opt_string(doc, "doc", "z", "fallback", &string, &err));
-    assert_string_equal(string, "fallback");
-    assert_ok(xw_json_opt_bool(doc, "doc", "b", true, &flag, &err));
-    assert_false(flag);
-    assert_ok(xw_json_opt_object(doc, "doc", "absent", &part, &err));
-    assert_null(part);
-    assert_int_equal(xw_json_opt_string(doc, "doc", "n", "fallback", &string, &err), -EBADMSG);
-    assert_int_equal(xw_json_opt_integer(doc, "doc", "n", 6, 9, 7, &number, &err), -EBADMSG);
-    assert_int_equal(xw_json_opt_array(doc, "doc", "n", &part, &err), -EBADMSG);
-    json_decref(doc);
-}
-
 static void files_go_there_and_back(void **state)
 {
     json_t *doc = json_pack("{s:i, s:[s], s:{}}", "zebra", 1, "list", "a", "empty"), *back = NULL;
@@ -149,7 +122,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse_refuses_by_name),
         cmocka_unit_test(members_are_typed),
-        cmocka_unit_test(optional_members_fall_back),
         cmocka_unit_test(files_go_there_and_back),
     };
 
