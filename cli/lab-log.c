@@ -73,6 +73,7 @@ static int show_crash(struct cli_call *call, const struct lab_place *place,
 {
     const struct xw_json_limits limits = {.size = CRASH_SIZE_MAX, .depth = 8};
     char path[LAB_NAME_MAX + 32];
+    const char *text;
     json_t *report;
     struct xw_error why = XW_ERROR_INIT;
     int rc;
@@ -85,9 +86,11 @@ static int show_crash(struct cli_call *call, const struct lab_place *place,
         return xw_error_set(err, -rc, "%s", why.message);
     if (cli_flag(call, "json"))
         return cli_show_json(call, report, err);
-    fputs(json_string_value(json_object_get(report, "text")), stdout);
+    rc = xw_json_string(report, path, "text", &text, err);
+    if (!rc)
+        fputs(text, stdout);
     json_decref(report);
-    return 0;
+    return rc;
 }
 
 static int show_guest(struct cli_call *call, const char *guest, struct xw_error *err)

@@ -17,8 +17,7 @@
 #define DEFAULT_NAME "lab"
 #define DEFAULT_CPUS 2
 #define DEFAULT_MEMORY_MIB 4096
-#define NETWORKS_MAX 9
-#define PACKAGES_MAX 32
+#define LIST_MAX 32
 
 /* A file the user names, as an absolute path: QEMU runs in another folder. */
 static int absolute_file(struct cli_call *call, const char *option, char *out, size_t size,
@@ -76,6 +75,7 @@ static int machine_from(struct cli_call *call, struct lab_machine *machine, stru
 static int add_disk(json_t *disks, const char *given, struct cli_call *call, struct xw_error *err)
 {
     char file[PATH_MAX], path[PATH_MAX];
+    json_t *disk;
     const char *comma = strrchr(given, ','), *format = "raw";
 
     if (comma && strncmp(comma, ",format=", 8) == 0)
@@ -87,7 +87,11 @@ static int add_disk(json_t *disks, const char *given, struct cli_call *call, str
     snprintf(file, sizeof(file), "%.*s", (int)(comma - given), given);
     if (!realpath(file, path))
         return xw_error_set_errno(err, "--disk %s", file);
-    json_array_append_new(disks, json_pack("{s:s, s:s}", "file", path, "format", format));
+    disk = json_pack("{s:s, s:s}", "file", path, "format", format);
+    if (!disk)
+        return xw_error_set(err, EILSEQ, "--disk %s: the path is not UTF-8, which QEMU's monitor "
+                            "needs", file);
+    json_array_append_new(disks, disk);
     return 0;
 }
 
@@ -98,6 +102,26 @@ static int disks_from(struct cli_call *call, json_t *disks, struct xw_error *err
 
     for (size_t i = 0; !rc && (given = cli_strings(call, "disk", i)); i++)
         rc = add_disk(disks, given, call, err);
+    return rc;
+}
+
+/* All that was given with an option; the list ends in NULL. */
+static int list_from(struct cli_call *call, const char *option, const char *ret[LIST_MAX + 1],
+                     struct xw_error *err)
+{
+    for (size_t i = 0; (ret[i] = cli_strings(call, option, i)); i++)
+        if (i == LIST_MAX)
+            return cli_misuse(call, err, "--%s can be given %d times at most", option, LIST_MAX);
+    return 0;
+}
+
+static int packages_from(struct cli_call *call, const char *ret[LIST_MAX + 1], struct xw_error *err)
+{
+    int rc = list_from(call, "package", ret, err);
+
+    for (size_t i = 0; !rc && ret[i]; i++)
+        if (access(ret[i], R_OK) < 0)
+            rc = xw_error_set_errno(err, "--package %s", ret[i]);
     return rc;
 }
 
@@ -168,7 +192,7 @@ static int run_up(struct cli_call *call, struct xw_error *err)
     struct lab_place place = LAB_PLACE_INIT;
     struct lab_data data;
     struct lab_recipe recipe = {0};
-    const char *networks[NETWORKS_MAX + 1] = {NULL}, *packages[PACKAGES_MAX + 1] = {NULL};
+    const char *networks[LIST_MAX + 1], *packages[LIST_MAX + 1];
     xw_auto_json json_t *disks = json_array();
     const char *name = cli_argument(call, 0);
     struct lab_wish wish = {.name = name ? name : DEFAULT_NAME, .recipe = &recipe,
@@ -180,12 +204,11 @@ static int run_up(struct cli_call *call, struct xw_error *err)
 
     if (rc)
         return cli_misuse(call, err, "%s", err ? err->message : "");
-    for (size_t i = 0; i < NETWORKS_MAX && (networks[i] = cli_strings(call, "link", i)); i++)
-        ;
-    for (size_t i = 0; i < PACKAGES_MAX && (packages[i] = cli_strings(call, "package", i)); i++)
-        if (access(packages[i], R_OK) < 0)
-            return xw_error_set_errno(err, "--package %s", packages[i]);
-    rc = lab_data_find(&data, err);
+    rc = list_from(call, "link", networks, err);
+    if (!rc)
+        rc = packages_from(call, packages, err);
+    if (!rc)
+        rc = lab_data_find(&data, err);
     if (!rc)
         rc = cli_lab_recipe(call, &data, &recipe, err);
     if (!rc)
