@@ -26,19 +26,42 @@ static void number_network(const char *network, unsigned ret[2])
     sscanf(hash, "%2x%2x", &ret[0], &ret[1]);
 }
 
+/* What a network joined already has in common with a new one, if that is too much. */
+static int check_other(const struct lab_record *record, const char *network, unsigned number,
+                       const json_t *other, struct xw_error *err)
+{
+    const char *name = json_string_value(json_object_get(other, "network"));
+    unsigned theirs[2];
+
+    if (strcmp(name, network) == 0)
+        return xw_error_set(err, EINVAL, "lab '%s': the network '%s' can be joined once only",
+                            record->name, network);
+    number_network(name, theirs);
+    if (theirs[0] == number)
+        return xw_error_set(err, EADDRINUSE, "lab '%s': the networks '%s' and '%s' have the same "
+                            "addresses, 10.77.%u.0/24: give one of them another name", record->name,
+                            name, network, number);
+    return 0;
+}
+
 static int choose_one(struct lab_record *record, const char *network, size_t index,
                       struct xw_error *err)
 {
     unsigned bytes[2] = {0};
     char mac[18], address[32];
     int rc = lab_name_check("network", network, err);
+    json_t *other;
+    size_t i;
 
     if (!rc && strlen(network) > LAB_NETWORK_MAX)
         rc = xw_error_set(err, EINVAL, "'%s' is no name for a network: it has %zu letters, %d can be "
                           "used", network, strlen(network), LAB_NETWORK_MAX);
+    number_network(network, bytes);
+    json_array_foreach (record->links, i, other)
+        if (!rc)
+            rc = check_other(record, network, bytes[0], other, err);
     if (rc)
         return rc;
-    number_network(network, bytes);
     /* One MAC for one address: a lab made anew is reached by those who still know it from before. */
     snprintf(mac, sizeof(mac), "52:54:77:%02x:%02x:%02x", bytes[0], bytes[1],
              (unsigned)record->number & 0xff);
