@@ -158,9 +158,9 @@ static int join(const struct lab_place *place, const struct lab_record *record, 
 
     /* A bridge has a MAC of its own, made up anew each time, unless it is given one. */
     const char *const address_argv[] = {"ip", "link", "set", "dev", bridge, "address", mac, NULL};
-    int rc = lab_run_check(place, record, argv, NULL, JOIN_TIMEOUT_MS, err);
+    int rc = lab_run_check(place, record, argv, -1, JOIN_TIMEOUT_MS, err);
 
-    return rc ? rc : lab_run_check(place, record, address_argv, NULL, JOIN_TIMEOUT_MS, err);
+    return rc ? rc : lab_run_check(place, record, address_argv, -1, JOIN_TIMEOUT_MS, err);
 }
 
 int lab_link_plug(const struct lab_place *place, const struct lab_record *record,

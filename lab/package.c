@@ -153,27 +153,19 @@ int lab_package_unpack(const struct lab_place *place, const struct lab_record *r
 {
     const char *const contents[] = {"dpkg-deb", "--fsys-tarfile", deb, NULL};
     const char *const extract[] = {"tar", "-C", "/", "-xf", "-", NULL};
-    struct lab_exec_end end;
-    struct xw_child child;
-    enum xw_spawn_end how;
-    int ends[2], status, rc;
+    xw_auto_fclose FILE *tar = tmpfile();
+    int rc;
 
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return xw_error_set_errno(err, "pipe");
-    const struct xw_spawn spawn = {.argv = contents, .stdout_fd = ends[1]};
-    const struct lab_exec exec = {.argv = extract, .in = ends[0], .out = -1, .err = -1};
+    if (!tar)
+        return xw_error_set_errno(err, "a file for the content of %s", deb);
+    const struct xw_spawn spawn = {.argv = contents, .stdout_fd = fileno(tar)};
 
-    rc = xw_spawn_start(&spawn, &child, err);
-    close(ends[1]);
-    if (!rc) {
-        rc = lab_run(place, record, &exec, INSTALL_TIMEOUT_MS, &end, err);
-        close(ends[0]);
-        xw_child_wait(&child, -1, &how, &status, NULL);
-        if (!rc && (status != 0 || end.kind != LAB_EXIT_STATUS || end.value != 0))
-            rc = xw_error_set(err, EIO, "lab '%s': %s cannot be unpacked in it", record->name, deb);
-    } else {
-        close(ends[0]);
-    }
+    rc = xw_spawn_check(&spawn, NULL, err);
+    lseek(fileno(tar), 0, SEEK_SET);
+    if (!rc)
+        rc = lab_run_check(place, record, extract, fileno(tar), INSTALL_TIMEOUT_MS, err);
+    if (rc)
+        xw_error_prefix(err, "cannot unpack %s", deb);
     return rc;
 }
 

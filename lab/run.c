@@ -36,52 +36,27 @@ int lab_run(const struct lab_place *place, const struct lab_record *record,
     return rc;
 }
 
-/* What lab_run_check keeps of a program's output. */
-struct kept {
-    struct xw_buffer *out;
-    struct xw_buffer errors;
-};
-
+/* What a program said first is why it failed: tar's last line says only that there was something. */
 static int keep(void *data, bool is_stderr, const void *bytes, size_t size, struct xw_error *err)
 {
-    struct kept *kept = data;
-    size_t surplus;
+    struct xw_buffer *kept = data;
+    size_t room = kept->limit - kept->length;
 
-    if (!is_stderr)
-        return kept->out ? xw_buffer_append(kept->out, bytes, size, err) : 0;
-    if (size > STDERR_KEPT) {
-        bytes = (const char *)bytes + (size - STDERR_KEPT);
-        size = STDERR_KEPT;
-    }
-    surplus = kept->errors.length + size > STDERR_KEPT ? kept->errors.length + size - STDERR_KEPT : 0;
-    xw_buffer_consume(&kept->errors, surplus);
-    return xw_buffer_append(&kept->errors, bytes, size, err);
-}
-
-static const char *last_line(struct xw_buffer *text)
-{
-    char *start = text->length ? text->data : NULL, *newline;
-
-    while (text->length && text->data[text->length - 1] == '\n')
-        text->data[--text->length] = '\0';
-    newline = start ? memrchr(start, '\n', text->length) : NULL;
-    return newline ? newline + 1 : xw_buffer_text(text);
+    return is_stderr ? xw_buffer_append(kept, bytes, size < room ? size : room, err) : 0;
 }
 
 int lab_run_check(const struct lab_place *place, const struct lab_record *record,
-                  const char *const *argv, struct xw_buffer *out, int timeout_ms,
-                  struct xw_error *err)
+                  const char *const *argv, int in, int timeout_ms, struct xw_error *err)
 {
-    struct kept kept = {.out = out, .errors = XW_BUFFER_INIT(STDERR_KEPT)};
-    const struct lab_exec exec = {.argv = argv, .in = -1, .out = -1, .err = -1, .output = keep,
+    xw_auto_buffer struct xw_buffer kept = XW_BUFFER_INIT(STDERR_KEPT);
+    const struct lab_exec exec = {.argv = argv, .in = in, .out = -1, .err = -1, .output = keep,
                                   .data = &kept};
     struct lab_exec_end end;
     int rc = lab_run(place, record, &exec, timeout_ms, &end, err);
 
     if (!rc && (end.kind != LAB_EXIT_STATUS || end.value != 0))
-        rc = xw_error_set(err, EREMOTEIO, "lab '%s': %s ended with %s %u: %s", record->name, argv[0],
-                          end.kind == LAB_EXIT_STATUS ? "status" : "signal", end.value,
-                          last_line(&kept.errors));
-    xw_buffer_free(&kept.errors);
+        rc = xw_error_set(err, EREMOTEIO, "lab '%s': %s ended with %s %u: %.*s", record->name,
+                          argv[0], end.kind == LAB_EXIT_STATUS ? "status" : "signal", end.value,
+                          (int)strcspn(xw_buffer_text(&kept), "\n"), xw_buffer_text(&kept));
     return rc;
 }

@@ -235,6 +235,23 @@ typed() {
 }
 ok "console: dom0's shell answers, Ctrl-] leaves, and nothing typed is lost" typed
 
+packages() {
+    echo nonsense >"$WORK/bad.deb"
+    exits 1 lab up c --bare --package "$WORK/bad.deb"
+    one_complaint
+    says "cannot unpack $WORK/bad.deb" "not a Debian format archive"
+    mkdir -p "$WORK/package/DEBIAN" "$WORK/package/proc"
+    touch "$WORK/package/proc/cannot-be-there"
+    printf '%s\n' 'Package: odd' 'Version: 1' 'Architecture: all' 'Maintainer: A <a@b.c>' \
+        'Description: odd' >"$WORK/package/DEBIAN/control"
+    dpkg-deb --build "$WORK/package" "$WORK/odd.deb" >/dev/null
+    exits 1 lab up c --bare --package "$WORK/odd.deb"
+    one_complaint
+    says "cannot unpack $WORK/odd.deb" "lab 'c'" "proc/cannot-be-there: Cannot open"
+    same "" "$(status_of c)"
+}
+ok "up --package: why one cannot be unpacked" packages
+
 dry_runs() {
     exits 0 lab up c --bare --dry-run
     says "would"
