@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "base/socket.h"
 #include "cli/lab-remote.h"
 
@@ -27,6 +28,7 @@
 struct session {
     int socket;
     bool typing;          /* standard input is open */
+    bool leaving;         /* as soon as all that was typed is sent */
     char waiting[4096];   /* typed, not sent yet */
     size_t waiting_size;
     int64_t next_drop;    /* ms */
@@ -44,20 +46,16 @@ static int take_output(struct session *session, struct xw_error *err)
     return xw_file_write_all(STDOUT_FILENO, bytes, (size_t)count, "standard output", err);
 }
 
-/* 1: the user has typed the escape character. */
-static int take_input(struct session *session)
+static void take_input(struct session *session)
 {
     char *room = session->waiting + session->waiting_size;
     ssize_t count = read(STDIN_FILENO, room, sizeof(session->waiting) - session->waiting_size);
+    const char *escape = count > 0 ? memchr(room, ESCAPE, (size_t)count) : NULL;
 
-    if (count <= 0) {
-        session->typing = false;
-        return 0;
-    }
-    if (memchr(room, ESCAPE, (size_t)count))
-        return 1;
-    session->waiting_size += (size_t)count;
-    return 0;
+    session->typing = count > 0 && !escape;
+    session->leaving = escape;
+    if (count > 0)
+        session->waiting_size += (size_t)(escape ? escape - room : count);
 }
 
 static void send_drop(struct session *session)
@@ -74,26 +72,42 @@ static void send_drop(struct session *session)
 
 static int converse(struct session *session, struct xw_error *err)
 {
-    for (;;) {
+    while (!session->leaving || session->waiting_size) {
         bool room = session->waiting_size < sizeof(session->waiting);
         struct pollfd fds[] = {
             {.fd = session->socket, .events = POLLIN},
             {.fd = session->typing && room ? STDIN_FILENO : -1, .events = POLLIN},
         };
         int timeout = session->waiting_size ? DROP_INTERVAL_MS : -1;
-        int rc = 0;
 
         if (poll(fds, 2, timeout) < 0 && errno != EINTR)
             return xw_error_set_errno(err, "poll");
-        if (fds[0].revents)
-            rc = take_output(session, err);
-        if (!rc && fds[1].revents)
-            rc = take_input(session);
-        if (rc)
-            return rc < 0 ? rc : 0;
+        if (fds[0].revents) {
+            int rc = take_output(session, err);
+
+            if (rc)
+                return rc < 0 ? rc : 0;
+        }
+        if (fds[1].revents)
+            take_input(session);
         if (session->waiting_size && xw_clock_ms() >= session->next_drop)
             send_drop(session);
     }
+    return 0;
+}
+
+/* QEMU serves one at a time, and lets a second one wait without a word. */
+static int take_console(const struct lab_place *place, const char *name, struct xw_lock *ret,
+                        struct xw_error *err)
+{
+    char path[LAB_NAME_MAX + 32];
+    int rc;
+
+    snprintf(path, sizeof(path), "%s/console.lock", name);
+    rc = xw_lock_take(ret, place->labs, path, XW_LOCK_EXCLUSIVE, 0, err);
+    if (rc == -EBUSY)
+        xw_error_prefix(err, "lab '%s': its console serves one terminal at a time", name);
+    return rc;
 }
 
 static int attach(const struct lab_place *place, const char *name, struct xw_error *err)
@@ -130,6 +144,7 @@ static int run_console(struct cli_call *call, struct xw_error *err)
     const char *const argv[] = {"xl", "console", guest, NULL};
     struct lab_place place;
     struct lab_record record;
+    struct xw_lock lock = XW_LOCK_INIT;
     int rc;
 
     if (guest)
@@ -137,7 +152,10 @@ static int run_console(struct cli_call *call, struct xw_error *err)
     rc = cli_lab_open(call, 0, &place, &record, err);
     if (rc)
         return rc;
-    rc = attach(&place, record.name, err);
+    rc = take_console(&place, record.name, &lock, err);
+    if (!rc)
+        rc = attach(&place, record.name, err);
+    xw_lock_release(&lock);
     lab_record_free(&record);
     lab_place_close(&place);
     return rc;

@@ -229,9 +229,13 @@ typed() {
  that Xen has for what is typed, so that it would lose something, but does not: end\n' >&3
     wait_line "six times seven is 42, and" "$WORK/screen"
     wait_line "does not: end" "$WORK/screen"
-    printf '\035' >&3
+    exits 1 lab console a
+    one_complaint
+    says "one terminal at a time" "process $pid"
+    printf 'echo last words >/root/typed\n\035' >&3
     wait "$pid"
     exec 3>&-
+    lab exec a -- timeout 20 sh -c 'until [ -s /root/typed ]; do sleep 0.1; done'
 }
 ok "console: dom0's shell answers, Ctrl-] leaves, and nothing typed is lost" typed
 
