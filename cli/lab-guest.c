@@ -7,12 +7,14 @@
 
 #include "base/clock.h"
 #include "base/progress.h"
+#include "cli/call.h"
 #include "cli/lab-remote.h"
 #include "lab/run.h"
 
 #define PROGRAM "/usr/libexec/xenwright/xenwright-guest"
 #define ARGS_MAX 64
 #define CREATE_TIMEOUT_MS (15 * 60 * 1000)
+#define CHECK_TIMEOUT_MS 60000
 
 struct arguments {
     const char *argv[ARGS_MAX + 1];
@@ -80,6 +82,12 @@ static int collect(struct cli_call *call, struct arguments *arguments, char memo
     return rc ? rc : push(arguments, cli_argument(call, 1), call, err);
 }
 
+static int no_package(const struct lab_record *record, struct xw_error *err)
+{
+    return xw_error_set(err, ENOENT, "lab '%s': the package xenwright-guest is not in it: bring it up "
+                        "with --package FILE.deb", record->name);
+}
+
 static int create(struct cli_call *call, const struct lab_place *place,
                   const struct lab_record *record, const struct arguments *arguments,
                   struct xw_error *err)
@@ -95,8 +103,7 @@ static int create(struct cli_call *call, const struct lab_place *place,
     rc = lab_run(place, record, &exec, CREATE_TIMEOUT_MS, &end, err);
     xw_progress_end(progress);
     if (!rc && end.kind == LAB_EXIT_STATUS && end.value == 127)
-        rc = xw_error_set(err, ENOENT, "lab '%s': the package xenwright-guest is not in it: bring it up "
-                          "with --package FILE.deb", record->name);
+        rc = no_package(record, err);
     else if (!rc && (end.kind != LAB_EXIT_STATUS || end.value != 0))
         rc = xw_error_set(err, EREMOTEIO, "lab '%s': guest '%s' could not be started (see above)",
                           record->name, cli_argument(call, 1));
@@ -167,6 +174,26 @@ const struct cli_command cli_lab_guest = {
     .run = run_guest,
 };
 
+/* 127: there is no such command in the guest, or else nothing in dom0 to ask the guest with. */
+static int check_package(struct cli_call *call, struct xw_error *err)
+{
+    const char *const argv[] = {"test", "-e", PROGRAM, NULL};
+    const struct lab_exec exec = {.argv = argv, .in = -1, .out = -1, .err = -1};
+    struct lab_exec_end end;
+    struct lab_place place;
+    struct lab_record record;
+    int rc = cli_lab_open_running(call, 0, &place, &record, err);
+
+    if (rc)
+        return rc;
+    rc = lab_run(&place, &record, &exec, CHECK_TIMEOUT_MS, &end, err);
+    if (!rc && end.value != 0)
+        rc = no_package(&record, err);
+    lab_record_free(&record);
+    lab_place_close(&place);
+    return rc;
+}
+
 static int run_guest_exec(struct cli_call *call, struct xw_error *err)
 {
     char *const *command = cli_arguments(call, 2);
@@ -187,7 +214,7 @@ static int run_guest_exec(struct cli_call *call, struct xw_error *err)
         argv[count++] = command[i];
     rc = cli_lab_remote(call, argv, tty, err);
     free(argv);
-    return rc;
+    return rc || call->status != 127 ? rc : check_package(call, err);
 }
 
 const struct cli_command cli_lab_guest_exec = {

@@ -19,7 +19,7 @@
 /* Signals that are passed on. The rest (stop, continue, kill) concern this program alone. */
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 
-static int block_signals(struct xw_error *err)
+static int block_signals(sigset_t *ret_before, struct xw_error *err)
 {
     sigset_t set;
     int fd;
@@ -28,7 +28,7 @@ static int block_signals(struct xw_error *err)
     for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
         sigaddset(&set, passed_on[i]);
     sigaddset(&set, SIGWINCH);
-    sigprocmask(SIG_BLOCK, &set, NULL);
+    sigprocmask(SIG_BLOCK, &set, ret_before);
     signal(SIGPIPE, SIG_IGN);
     fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return fd >= 0 ? fd : xw_error_set_errno(err, "signalfd");
@@ -103,8 +103,9 @@ static int run_program(struct cli_call *call, struct lab_session *session, struc
 {
     struct lab_client *client = session->channel.client;
     struct termios before;
+    sigset_t unblocked;
     struct lab_exec_end end;
-    xw_auto_close int signals = block_signals(err);
+    xw_auto_close int signals = block_signals(&unblocked, err);
     bool is_raw = signals >= 0 && exec->tty && make_raw(&before);
     int rc = signals < 0 ? signals : 0;
 
@@ -116,6 +117,9 @@ static int run_program(struct cli_call *call, struct lab_session *session, struc
         rc = drive(session->watch, client, signals, err);
     if (is_raw)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+    /* Those that come while the program ends are its own still: how it ended is what counts. */
+    take_signals(signals, client);
+    sigprocmask(SIG_SETMASK, &unblocked, NULL);
     if (rc)
         return rc;
     end = lab_client_exec_end(client);

@@ -84,8 +84,8 @@ ok "exec: signals go to the program, and back comes 128+n" signals
 
 # Nothing runs in the lab yet that a signal could be passed on to.
 signal_before_start() {
-    local pid qemu status=0
-    qemu=$(pid_of b)
+    local pid status=0
+    qemu=$(pid_of b) # not local: the trap comes later
     kill -STOP "$qemu"
     trap 'kill -CONT "$qemu"' EXIT
     xenwright lab exec b -- true &
@@ -255,6 +255,12 @@ packages() {
     same "" "$(status_of c)"
 }
 ok "up --package: why one cannot be unpacked" packages
+
+no_guests() {
+    exits 125 lab guest-exec a nobody -- true
+    says "the package xenwright-guest is not in it" "--package"
+}
+ok "guest-exec: in a lab without the package for it, 125" no_guests
 
 dry_runs() {
     exits 0 lab up c --bare --dry-run
