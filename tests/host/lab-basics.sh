@@ -229,7 +229,7 @@ typed() {
  that Xen has for what is typed, so that it would lose something, but does not: end\n' >&3
     wait_line "six times seven is 42, and" "$WORK/screen"
     wait_line "does not: end" "$WORK/screen"
-    exits 1 lab console a
+    exits 1 timeout 20 xenwright lab console a
     one_complaint
     says "one terminal at a time" "process $pid"
     printf 'echo last words >/root/typed\n\035' >&3
