@@ -213,7 +213,7 @@ test_says_what_is_not_in_the_checkout() {
 test_check_refuses_an_unknown_area() {
     new_checkout
     status 2 "$RUN" check nonsense
-    has "$OUTPUT" "no stage and no area is called 'nonsense'"
+    has "$OUTPUT" "no stage, area or host test is called 'nonsense'"
 }
 
 test_check_counts_a_build_that_fails() {
