@@ -28,14 +28,14 @@ static int with_lab(struct cli_call *call, lab_action *action, struct xw_error *
 {
     const char *name = cli_argument(call, 0);
     struct lab_place place;
-    struct lab_record record;
     struct lab_hold hold;
-    int rc = cli_lab_open(call, 0, &place, &record, err);
+    int rc = lab_place_open(&place, err);
 
     if (rc)
         return rc;
-    lab_record_free(&record);
-    rc = lab_hold(&place, name, -1, &hold, err);
+    rc = lab_check_known(&place, name, err);
+    if (!rc)
+        rc = lab_hold(&place, name, -1, &hold, err);
     if (!rc) {
         rc = action(call, &hold, err);
         lab_let_go(&hold);
@@ -132,27 +132,32 @@ static int run_states(struct cli_call *call, struct xw_error *err)
 {
     static const struct xw_column columns[] = {
         {.header = "TAG", .key = "tag"},
+        {.header = "STATUS", .key = "status"},
         {.header = "AGE", .key = "age", .kind = XW_COLUMN_SECONDS},
         {.header = "SIZE", .key = "bytes", .kind = XW_COLUMN_SIZE},
         {.header = "RELEASE", .key = "release"},
         {.header = "QEMU", .key = "qemu", .cut = true},
     };
+    const char *name = cli_argument(call, 0);
     struct lab_place place;
-    struct lab_record record;
     json_t *rows, *row;
     size_t i;
-    int rc = cli_lab_open(call, 0, &place, &record, err);
+    int rc = lab_place_open(&place, err);
 
     if (rc)
         return rc;
-    rc = lab_save_list(&place, record.name, &rows, err);
+    rc = lab_check_known(&place, name, err);
+    if (!rc)
+        rc = lab_save_list(&place, name, &rows, err);
     if (!rc) {
-        json_array_foreach (rows, i, row)
-            json_object_set_new(row, "age", json_integer(time(NULL) - json_integer_value(
-                                                json_object_get(row, "created"))));
+        json_array_foreach (rows, i, row) {
+            const json_t *created = json_object_get(row, "created");
+
+            if (created)
+                json_object_set_new(row, "age", json_integer(time(NULL) - json_integer_value(created)));
+        }
         rc = cli_show_rows(call, columns, sizeof(columns) / sizeof(columns[0]), rows, err);
     }
-    lab_record_free(&record);
     lab_place_close(&place);
     return rc;
 }

@@ -19,15 +19,18 @@ static bool read_record(const struct lab_hold *hold, struct lab_record *ret)
 static int remove_remains(struct lab_hold *hold, struct xw_error *err)
 {
     struct lab_record record;
-    int rc;
+    bool any;
+    int rc = lab_save_any(hold->place, hold->name, &any, err);
 
-    if (!lab_save_any(hold->place, hold->name) || !read_record(hold, &record))
+    if (rc)
+        return rc;
+    if (!any || !read_record(hold, &record))
         return xw_file_remove_tree(hold->place->labs, hold->name, err);
     record.pid = 0;
     rc = lab_record_write(hold->place, &record, err);
     lab_record_free(&record);
     if (!rc)
-        rc = lab_save_tidy(hold->place, hold->name, err);
+        lab_save_tidy(hold->place, hold->name);
     return rc;
 }
 
@@ -58,13 +61,10 @@ int lab_down_held(struct lab_hold *hold, struct xw_error *err)
 int lab_down(const struct lab_place *place, const char *name, struct xw_error *err)
 {
     struct lab_hold hold;
-    int rc = lab_name_check("lab", name, err);
+    int rc = lab_check_known(place, name, err);
 
     if (rc)
         return rc;
-    if (faccessat(place->labs, name, F_OK, 0) < 0)
-        return xw_error_set(err, ENOENT, "lab '%s': there is no such lab; 'xenwright lab list' shows "
-                            "those there are", name);
     rc = lab_hold(place, name, -1, &hold, err);
     if (rc)
         return rc;

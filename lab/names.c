@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "lab/record.h"
@@ -34,42 +35,73 @@ static int append(char ***names, size_t *count, const char *name)
     return 0;
 }
 
-/* What follows the prefix in the names that have it; "" for all that do not begin with a dot. */
-static int names_behind(const struct lab_place *place, const char *prefix, char ***ret,
-                        struct xw_error *err)
+/* All entries of a folder, or what follows the prefix in those that have it. */
+static int read_names(DIR *folder, const char *prefix, char ***names)
 {
-    size_t length = strlen(prefix);
-    int copy = openat(place->labs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    xw_auto_closedir DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
-    const struct dirent *entry;
-    char **names = calloc(1, sizeof(*names));
-    size_t count = 0;
-    int rc = names ? 0 : -ENOMEM;
+    size_t length = strlen(prefix), count = 0;
+
+    for (;;) {
+        const struct dirent *entry;
+        int rc = 0;
+
+        errno = 0;
+        entry = readdir(folder);
+        if (!entry && errno)
+            return -errno;
+        if (!entry)
+            break;
+        if (strncmp(entry->d_name, prefix, length) == 0 && entry->d_name[length] != '.')
+            rc = append(names, &count, entry->d_name + length);
+        if (rc)
+            return rc;
+    }
+    if (count)
+        qsort(*names, count, sizeof(**names), compare);
+    return 0;
+}
+
+int lab_names_in(const struct lab_place *place, const char *path, const char *prefix, char ***ret,
+                 struct xw_error *err)
+{
+    int fd = openat(place->labs, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    xw_auto_closedir DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    char **names;
+    int rc;
 
     if (!folder) {
-        free(names);
-        return xw_error_set_errno(err, "%s/labs", place->path);
+        rc = xw_error_set_errno(err, "%s/labs/%s", place->path, path);
+        if (fd >= 0)
+            close(fd);
+        return rc;
     }
-    while (!rc && (entry = readdir(folder)))
-        if (strncmp(entry->d_name, prefix, length) == 0 && entry->d_name[length] != '.')
-            rc = append(&names, &count, entry->d_name + length);
+    names = calloc(1, sizeof(*names));
+    rc = names ? read_names(folder, prefix, &names) : -ENOMEM;
     if (rc) {
         lab_names_free(names);
-        return xw_error_set(err, ENOMEM, "out of memory");
+        return xw_error_set(err, -rc, "%s/labs/%s: %s", place->path, path, strerror(-rc));
     }
-    qsort(names, count, sizeof(*names), compare);
     *ret = names;
     return 0;
 }
 
 int lab_names(const struct lab_place *place, char ***ret, struct xw_error *err)
 {
-    return names_behind(place, "", ret, err);
+    return lab_names_in(place, ".", "", ret, err);
 }
 
 int lab_names_of_journals(const struct lab_place *place, char ***ret, struct xw_error *err)
 {
-    return names_behind(place, ".journal-", ret, err);
+    return lab_names_in(place, ".", ".journal-", ret, err);
+}
+
+int lab_check_known(const struct lab_place *place, const char *name, struct xw_error *err)
+{
+    int rc = lab_name_check("lab", name, err);
+
+    if (!rc && faccessat(place->labs, name, F_OK, 0) < 0)
+        rc = xw_error_set(err, ENOENT, "lab '%s': there is no such lab; 'xenwright lab list' shows "
+                          "those there are", name);
+    return rc;
 }
 
 int lab_number_choose(const struct lab_place *place, int *ret, struct xw_error *err)

@@ -37,22 +37,22 @@ static void need(json_t *set, const char *key)
 static int need_saved(const struct lab_place *place, const char *name, struct needed *needed,
                       struct xw_error *err)
 {
-    xw_auto_json json_t *rows = NULL;
-    size_t i;
-    json_t *row;
-    int rc = lab_save_list(place, name, &rows, err);
+    char **tags;
+    int rc = lab_save_tags(place, name, &tags, err);
 
-    json_array_foreach (rows, i, row) {
-        xw_auto_json json_t *manifest = NULL;
-        const char *tag = json_string_value(json_object_get(row, "tag"));
-        const json_t *lab;
+    if (rc)
+        return rc;
+    for (char **tag = tags; *tag; tag++) {
+        struct lab_record record;
 
-        if (rc || (rc = lab_save_manifest(place, name, tag, &manifest, err)))
+        rc = lab_save_read(place, name, *tag, &record, NULL, err);
+        if (rc)
             break;
-        lab = json_object_get(manifest, "lab");
-        need(needed->images, json_string_value(json_object_get(lab, "image")));
-        need(needed->states, json_string_value(json_object_get(lab, "state")));
+        need(needed->images, record.image);
+        need(needed->states, record.state);
+        lab_record_free(&record);
     }
+    lab_names_free(tags);
     return rc;
 }
 

@@ -78,6 +78,16 @@ int lab_names(const struct lab_place *place, char ***ret, struct xw_error *err);
 int lab_names_of_journals(const struct lab_place *place, char ***ret, struct xw_error *err);
 void lab_names_free(char **names);
 
+/*
+ * The same of a folder below labs/: the names in it that begin with the prefix, without it; "" for
+ * all that do not begin with a dot. -ENOENT where there is no such folder.
+ */
+int lab_names_in(const struct lab_place *place, const char *path, const char *prefix, char ***ret,
+                 struct xw_error *err);
+
+/* Whether there is a lab of this name, with a record that can be read or without. -ENOENT, -EINVAL. */
+int lab_check_known(const struct lab_place *place, const char *name, struct xw_error *err);
+
 /* A number no lab has; to be called with the lock of all labs held (labs/.lock). */
 int lab_number_choose(const struct lab_place *place, int *ret, struct xw_error *err);
 

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "lab/manifest.h"
 #include "lab/save.h"
 
@@ -41,8 +42,14 @@ static DIR *open_folder(const struct lab_place *place, const char *path)
     return folder;
 }
 
-int lab_save_manifest(const struct lab_place *place, const char *name, const char *tag,
-                      json_t **ret, struct xw_error *err)
+int lab_save_unknown(const char *name, const char *tag, struct xw_error *err)
+{
+    return xw_error_set(err, ENOENT, "lab '%s' has no saved state '%s'; 'xenwright lab states %s' shows "
+                        "those it has", name, tag, name);
+}
+
+static int read_manifest(const struct lab_place *place, const char *name, const char *tag,
+                         json_t **ret, struct xw_error *err)
 {
     char path[LAB_SAVE_PATH_MAX];
     int rc = lab_name_check("saved state", tag, err);
@@ -52,31 +59,87 @@ int lab_save_manifest(const struct lab_place *place, const char *name, const cha
     lab_save_path(name, tag, path);
     xw_auto_close int folder = openat(place->labs, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+    if (folder < 0 && errno == ENOENT)
+        return lab_save_unknown(name, tag, err);
     if (folder < 0)
-        return xw_error_set(err, ENOENT, "lab '%s' has no saved state '%s'; 'xenwright lab states %s' "
-                            "shows those it has", name, tag, name);
-    return lab_manifest_read(folder, ret, err);
+        return xw_error_set_errno(err, "lab '%s': saved state '%s'", name, tag);
+    rc = lab_manifest_read(folder, ret, err);
+    if (rc)
+        xw_error_prefix(err, "lab '%s': saved state '%s'", name, tag);
+    /* That it is there is what -ENOENT is about. */
+    return rc == -ENOENT ? -EBADMSG : rc;
 }
 
-/* One row of the list; NULL for what is not a whole saved state. */
+int lab_save_read(const struct lab_place *place, const char *name, const char *tag,
+                  struct lab_record *ret, json_t **ret_manifest, struct xw_error *err)
+{
+    xw_auto_json json_t *manifest = NULL;
+    json_t *lab;
+    int rc = read_manifest(place, name, tag, &manifest, err);
+
+    if (rc)
+        return rc;
+    lab_record_init(ret, name);
+    rc = xw_json_object(manifest, "manifest.json", "lab", &lab, err);
+    if (!rc)
+        rc = lab_record_parse(lab, "manifest.json", ret, err);
+    if (rc)
+        xw_error_prefix(err, "lab '%s': saved state '%s'", name, tag);
+    else if (ret_manifest)
+        *ret_manifest = json_incref(manifest);
+    return rc;
+}
+
+int lab_save_tags(const struct lab_place *place, const char *name, char ***ret,
+                  struct xw_error *err)
+{
+    char path[LAB_SAVE_PATH_MAX], **names, **kept;
+    struct xw_error why = XW_ERROR_INIT;
+    int rc;
+
+    lab_save_path(name, ".", path);
+    rc = lab_names_in(place, path, "", &names, &why);
+    if (rc && rc != -ENOENT)
+        return xw_error_set(err, -rc, "%s", why.message);
+    if (rc)
+        names = calloc(1, sizeof(*names));
+    if (!names)
+        return xw_error_set(err, ENOMEM, "out of memory");
+    kept = names;
+    for (char **at = names; *at; at++) {
+        if (lab_name_check("saved state", *at, NULL))
+            free(*at);
+        else
+            *kept++ = *at;
+    }
+    *kept = NULL;
+    *ret = names;
+    return 0;
+}
+
+/* One row of the list. */
 static json_t *describe(const struct lab_place *place, const char *name, const char *tag)
 {
     char folder[LAB_SAVE_PATH_MAX], path[LAB_SAVE_PATH_MAX + 8];
     xw_auto_json json_t *manifest = NULL;
+    struct lab_record record;
     struct stat file;
-    const char *release, *qemu;
     json_int_t created;
+    json_t *row = NULL;
 
-    if (lab_save_manifest(place, name, tag, &manifest, NULL))
-        return NULL;
+    if (lab_save_read(place, name, tag, &record, &manifest, NULL))
+        return json_pack("{s:s, s:s}", "tag", tag, "status", "damaged");
     lab_save_path(name, tag, folder);
     snprintf(path, sizeof(path), "%s/state", folder);
     if (fstatat(place->labs, path, &file, 0) < 0 ||
-        json_unpack(manifest, "{s:I, s:{s:s, s:s}}", "created", &created, "lab", "release", &release,
-                    "qemu_version", &qemu) != 0)
-        return NULL;
-    return json_pack("{s:s, s:I, s:I, s:s, s:s}", "tag", tag, "created", created, "bytes",
-                     (json_int_t)file.st_blocks * 512, "release", release, "qemu", qemu);
+        json_unpack(manifest, "{s:I}", "created", &created) != 0)
+        row = json_pack("{s:s, s:s}", "tag", tag, "status", "damaged");
+    else
+        row = json_pack("{s:s, s:s, s:I, s:I, s:s, s:s}", "tag", tag, "status", "whole", "created",
+                        created, "bytes", (json_int_t)file.st_blocks * 512, "release",
+                        record.release, "qemu", record.qemu.version);
+    lab_record_free(&record);
+    return row;
 }
 
 static json_int_t created_of(const json_t *row)
@@ -96,73 +159,87 @@ static void insert_by_age(json_t *rows, json_t *row)
 int lab_save_list(const struct lab_place *place, const char *name, json_t **ret,
                   struct xw_error *err)
 {
-    char path[LAB_SAVE_PATH_MAX];
     json_t *rows = json_array();
-    const struct dirent *entry;
+    char **tags = NULL;
+    int rc = rows ? lab_save_tags(place, name, &tags, err) : xw_error_set(err, ENOMEM, "out of memory");
 
-    if (!rows)
-        return xw_error_set(err, ENOMEM, "out of memory");
-    lab_save_path(name, ".", path);
-    xw_auto_closedir DIR *folder = open_folder(place, path);
-
-    while (folder && (entry = readdir(folder))) {
-        json_t *row = lab_name_check("saved state", entry->d_name, NULL)
-                          ? NULL
-                          : describe(place, name, entry->d_name);
+    for (char **tag = tags; !rc && *tag; tag++) {
+        json_t *row = describe(place, name, *tag);
 
         if (row)
             insert_by_age(rows, row);
+        else
+            rc = xw_error_set(err, ENOMEM, "out of memory");
     }
-    *ret = rows;
+    lab_names_free(tags);
+    if (rc)
+        json_decref(rows);
+    else
+        *ret = rows;
+    return rc;
+}
+
+int lab_save_any(const struct lab_place *place, const char *name, bool *ret, struct xw_error *err)
+{
+    char **tags;
+    int rc = lab_save_tags(place, name, &tags, err);
+
+    if (rc)
+        return rc;
+    *ret = tags[0] != NULL;
+    lab_names_free(tags);
     return 0;
 }
 
-bool lab_save_any(const struct lab_place *place, const char *name)
-{
-    xw_auto_json json_t *rows = NULL;
-
-    return lab_save_list(place, name, &rows, NULL) == 0 && json_array_size(rows) > 0;
-}
-
-static void mark_chain(const json_t *chain, bool *needed)
+static int mark_chain(const struct lab_record *record, bool *needed, struct xw_error *err)
 {
     size_t i;
     json_t *number;
 
-    json_array_foreach (chain, i, number) {
-        json_int_t n = json_integer_value(number);
+    json_array_foreach (record->chain, i, number) {
+        json_int_t n = json_is_integer(number) ? json_integer_value(number) : -1;
 
-        if (n >= 0 && n < DISKS_MAX)
-            needed[n] = true;
+        if (n < 0 || n >= DISKS_MAX)
+            return xw_error_set(err, EBADMSG, "a 'chain' of lab '%s' is damaged", record->name);
+        needed[n] = true;
     }
+    return 0;
+}
+
+/* What the saved states refer to. */
+static int mark_saved(const struct lab_place *place, const char *name, bool *needed,
+                      struct xw_error *err)
+{
+    struct lab_record record;
+    char **tags;
+    int rc = lab_save_tags(place, name, &tags, err);
+
+    if (rc)
+        return rc;
+    for (char **tag = tags; !rc && *tag; tag++) {
+        rc = lab_save_read(place, name, *tag, &record, NULL, err);
+        if (rc)
+            break;
+        rc = mark_chain(&record, needed, err);
+        lab_record_free(&record);
+    }
+    lab_names_free(tags);
+    return rc;
 }
 
 /* Everything the running lab and its saved states refer to. */
 static int mark_needed(const struct lab_place *place, const char *name, bool *needed,
                        struct xw_error *err)
 {
-    xw_auto_json json_t *rows = NULL;
     struct lab_record record;
-    size_t i;
-    json_t *row;
     int rc = lab_record_read(place, name, &record, err);
 
     if (rc)
         return rc;
     if (record.pid)
-        mark_chain(record.chain, needed);
+        rc = mark_chain(&record, needed, err);
     lab_record_free(&record);
-    rc = lab_save_list(place, name, &rows, err);
-    json_array_foreach (rows, i, row) {
-        xw_auto_json json_t *manifest = NULL;
-        const char *tag = json_string_value(json_object_get(row, "tag"));
-
-        if (!rc)
-            rc = lab_save_manifest(place, name, tag, &manifest, err);
-        if (!rc)
-            mark_chain(json_object_get(json_object_get(manifest, "lab"), "chain"), needed);
-    }
-    return rc;
+    return rc ? rc : mark_saved(place, name, needed, err);
 }
 
 /* The number of "disk-N.qcow2", or -1. */
@@ -177,23 +254,24 @@ static int disk_number(const char *file)
     return strcmp(same, file) == 0 ? number : -1;
 }
 
-int lab_save_tidy(const struct lab_place *place, const char *name, struct xw_error *err)
+void lab_save_tidy(const struct lab_place *place, const char *name)
 {
     xw_auto_free bool *needed = calloc(DISKS_MAX, sizeof(*needed));
     xw_auto_closedir DIR *folder = open_folder(place, name);
+    struct xw_error why = XW_ERROR_INIT;
     const struct dirent *entry;
-    int rc;
+    int rc = needed && folder ? mark_needed(place, name, needed, &why)
+                              : xw_error_set_errno(&why, "labs/%s", name);
 
-    if (!needed || !folder)
-        return xw_error_set_errno(err, "lab '%s'", name);
-    rc = mark_needed(place, name, needed, err);
+    if (rc)
+        xw_log(XW_LOG_WARNING, "lab '%s': what its saved states stand on cannot be known (%s): disks "
+               "that nothing needs stay", name, why.message);
     while (!rc && (entry = readdir(folder))) {
         int number = disk_number(entry->d_name);
 
         if (number >= 0 && !needed[number])
             unlinkat(dirfd(folder), entry->d_name, 0);
     }
-    return rc;
 }
 
 int lab_save_next_disk(const struct lab_place *place, const char *name, int *ret,

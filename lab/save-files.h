@@ -12,9 +12,15 @@
 /* "NAME/saves/TAG", relative to labs/. */
 void lab_save_path(const char *name, const char *tag, char out[LAB_SAVE_PATH_MAX]);
 
-/* The manifest of a saved state; the caller's to json_decref. -ENOENT says which there are not. */
-int lab_save_manifest(const struct lab_place *place, const char *name, const char *tag,
-                      json_t **ret, struct xw_error *err);
+/*
+ * What a saved state was of: the caller's to lab_record_free and, where it was asked for (not NULL),
+ * to json_decref. -ENOENT says which there are not; any other error, why it cannot be used.
+ */
+int lab_save_read(const struct lab_place *place, const char *name, const char *tag,
+                  struct lab_record *ret, json_t **ret_manifest, struct xw_error *err);
+
+/* Say which there are: -ENOENT. */
+int lab_save_unknown(const char *name, const char *tag, struct xw_error *err);
 
 /* Begin a journal entry that names the saved state; tag NULL: all of them. */
 int lab_save_begin(struct lab_hold *hold, const char *operation, const char *tag,

@@ -22,16 +22,11 @@ static int read_saved(struct lab_hold *hold, const char *tag, int folder, struct
 {
     xw_auto_json json_t *manifest = NULL;
     struct lab_qemu now;
-    json_t *lab;
-    int rc = lab_save_manifest(hold->place, hold->name, tag, &manifest, err);
+    int rc = lab_save_read(hold->place, hold->name, tag, ret, &manifest, err);
 
-    if (!rc)
-        rc = lab_manifest_check(manifest, folder, true, err);
-    if (!rc)
-        rc = xw_json_object(manifest, "manifest.json", "lab", &lab, err);
-    lab_record_init(ret, hold->name);
-    if (!rc)
-        rc = lab_record_parse(lab, "manifest.json", ret, err);
+    if (rc)
+        return rc;
+    rc = lab_manifest_check(manifest, folder, true, err);
     if (!rc)
         rc = lab_qemu_find(hold->place, ret->qemu.program, &now, err);
     if (rc) {
@@ -117,7 +112,7 @@ int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *
     if (!rc)
         rc = lab_record_write(hold->place, ret, err);
     if (!rc)
-        rc = lab_save_tidy(hold->place, hold->name, err);
+        lab_save_tidy(hold->place, hold->name);
     if (!rc)
         rc = xw_journal_done(hold->journal, err);
     if (rc) {
@@ -126,15 +121,6 @@ int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *
         lab_record_free(ret);
     }
     return rc;
-}
-
-/* Whether there is such a saved state; a damaged one can be forgotten as well. */
-static int check_known(struct lab_hold *hold, const char *tag, struct xw_error *err)
-{
-    xw_auto_json json_t *manifest = NULL;
-    int rc = lab_save_manifest(hold->place, hold->name, tag, &manifest, err);
-
-    return rc == -ENOENT || rc == -EINVAL ? rc : 0;
 }
 
 /* Remove one saved state, or all (NULL). */
@@ -148,61 +134,72 @@ static int remove_saved(struct lab_hold *hold, const char *tag, struct xw_error 
     return xw_file_remove_tree(hold->place->labs, path, err);
 }
 
-/* The same with all that is needed no more then; bears being done twice. */
-static int forget(struct lab_hold *hold, const char *tag, bool down, struct xw_error *err)
+/*
+ * The same with all that is needed no more then; bears being done twice. Without a record the lab's
+ * folder is on its way out; what one needs whose record cannot be read is for 'lab down'.
+ */
+static int forget(struct lab_hold *hold, const char *tag, struct xw_error *err)
 {
+    struct lab_record record;
+    bool any, down = false;
+    int known = lab_record_read(hold->place, hold->name, &record, NULL);
     int rc = remove_saved(hold, tag, err);
 
+    if (!known) {
+        down = record.pid == 0;
+        lab_record_free(&record);
+    }
+    if (!rc)
+        rc = lab_save_any(hold->place, hold->name, &any, err);
     if (rc)
         return rc;
-    if (down && !lab_save_any(hold->place, hold->name))
+    if (!any && (down || known == -ENOENT))
         return xw_file_remove_tree(hold->place->labs, hold->name, err);
-    return lab_save_tidy(hold->place, hold->name, err);
+    if (!known)
+        lab_save_tidy(hold->place, hold->name);
+    return 0;
 }
 
 int lab_save_go_on_forgetting(struct lab_hold *hold, const char *tag, struct xw_error *err)
 {
-    struct lab_record record;
-    bool down = false;
-    int rc = lab_record_read(hold->place, hold->name, &record, NULL);
+    int rc;
 
-    if (!rc) {
-        down = record.pid == 0;
-        lab_record_free(&record);
-    }
     if (tag)
         xw_log(XW_LOG_WARNING, "lab '%s': the saved state '%s' was being forgotten when xenwright was "
                "killed: it is gone", hold->name, tag);
     else
         xw_log(XW_LOG_WARNING, "lab '%s': its saved states were being forgotten when xenwright was "
                "killed: they are gone", hold->name);
-    /* Without a record the lab's folder was on its way out; a damaged one is for 'lab down'. */
-    if (rc == -ENOENT)
-        rc = xw_file_remove_tree(hold->place->labs, hold->name, err);
-    else if (rc)
-        rc = remove_saved(hold, tag, err);
-    else
-        rc = forget(hold, tag, down, err);
+    rc = forget(hold, tag, err);
     return rc ? rc : xw_journal_done(hold->journal, err);
+}
+
+int lab_save_check_forget(const struct lab_place *place, const char *name, const char *tag,
+                          struct xw_error *err)
+{
+    char path[LAB_SAVE_PATH_MAX];
+    int rc = lab_check_known(place, name, err);
+
+    if (rc || !tag)
+        return rc;
+    rc = lab_name_check("saved state", tag, err);
+    if (rc)
+        return rc;
+    lab_save_path(name, tag, path);
+    if (faccessat(place->labs, path, F_OK, 0) < 0)
+        return lab_save_unknown(name, tag, err);
+    return 0;
 }
 
 int lab_save_forget(struct lab_hold *hold, const char *tag, struct xw_error *err)
 {
-    struct lab_record record;
-    bool down;
-    int rc = lab_record_read(hold->place, hold->name, &record, err);
+    int done, rc = lab_save_check_forget(hold->place, hold->name, tag, err);
 
-    if (rc)
-        return rc;
-    down = record.pid == 0;
-    lab_record_free(&record);
-    rc = tag ? check_known(hold, tag, err) : 0;
     if (!rc)
         rc = lab_save_begin(hold, "forget", tag, err);
     if (rc)
         return rc;
-    rc = forget(hold, tag, down, err);
-    int done = xw_journal_done(hold->journal, rc ? NULL : err);
-
+    rc = forget(hold, tag, err);
+    done = xw_journal_done(hold->journal, rc ? NULL : err);
     return rc ? rc : done;
 }

@@ -298,7 +298,7 @@ int lab_save_put_right(struct lab_hold *hold, struct xw_error *err)
     if (!rc)
         rc = xw_file_remove_tree(hold->place->labs, path, err);
     if (!rc)
-        rc = lab_save_tidy(hold->place, hold->name, err);
+        lab_save_tidy(hold->place, hold->name);
     if (!rc)
         rc = xw_journal_done(hold->journal, err);
     return rc;

@@ -26,15 +26,26 @@ int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *
 /* Remove one saved state (tag) or all (NULL); of a lab that is down, the last one takes it along. */
 int lab_save_forget(struct lab_hold *hold, const char *tag, struct xw_error *err);
 
-/* Array of {"tag", "created", "bytes", "release", "qemu"}, oldest first. */
+/* Whether there is what would be forgotten; it need not be usable. -ENOENT, -EINVAL. */
+int lab_save_check_forget(const struct lab_place *place, const char *name, const char *tag,
+                          struct xw_error *err);
+
+/*
+ * Array of {"tag", "status", "created", "bytes", "release", "qemu"}, oldest first. One that cannot be
+ * used has "tag" and "status" ("damaged", else "whole") only, and comes before the others.
+ */
 int lab_save_list(const struct lab_place *place, const char *name, json_t **ret,
                   struct xw_error *err);
 
-/* Whether a lab has any. */
-bool lab_save_any(const struct lab_place *place, const char *name);
+/* Their tags, sorted, whether they can be used or not. Free with lab_names_free. */
+int lab_save_tags(const struct lab_place *place, const char *name, char ***ret,
+                  struct xw_error *err);
 
-/* Remove overlays that nothing needs. */
-int lab_save_tidy(const struct lab_place *place, const char *name, struct xw_error *err);
+/* Whether a lab has any. */
+int lab_save_any(const struct lab_place *place, const char *name, bool *ret, struct xw_error *err);
+
+/* Remove overlays that nothing needs; where that cannot be known, none, with a warning. */
+void lab_save_tidy(const struct lab_place *place, const char *name);
 
 /* The number of an overlay that is not there yet. */
 int lab_save_next_disk(const struct lab_place *place, const char *name, int *ret,

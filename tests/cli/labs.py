@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Labs made by hand, as docs/formats/lab-cache.md has them: nothing runs in them."""
+"""Labs made by hand, as docs/formats/lab-cache.md has them: those that do not run need no QEMU."""
 import json
 import time
 
@@ -23,3 +23,13 @@ def make_lab(cache, content):
     folder.mkdir(parents=True)
     (folder / "lab.json").write_text(json.dumps(content))
     return folder
+
+
+def make_save(folder, content, tag, created):
+    save = folder / "saves" / tag
+    save.mkdir(parents=True)
+    (save / "state").write_bytes(b"x" * 10000)
+    manifest = {"format": 1, "kind": "save", "created": created, "lab": dict(content, chain=[0]),
+                "files": {"state": {"size": 10000, "mtime": 0, "hash": "0" * 32}}}
+    (save / "manifest.json").write_text(json.dumps(manifest))
+    return manifest

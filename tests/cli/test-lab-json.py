@@ -4,8 +4,7 @@
 
 usage: test-lab-json.py XENWRIGHT FORMATS_DIRECTORY
 
-The labs are made by hand, as docs/formats/lab-cache.md has them: those that are down and those whose
-QEMU is gone need none.
+The labs are made by hand (labs.py): those that are down and those whose QEMU is gone.
 """
 import json
 import os
@@ -16,7 +15,7 @@ import tempfile
 import time
 
 import tap
-from labs import make_lab, record
+from labs import make_lab, make_save, record
 
 program, formats = sys.argv[1], pathlib.Path(sys.argv[2])
 
@@ -54,16 +53,6 @@ def output(cache, *words):
     return json.loads(done.stdout)
 
 
-def make_save(folder, content, tag, created):
-    save = folder / "saves" / tag
-    save.mkdir(parents=True)
-    (save / "state").write_bytes(b"x" * 10000)
-    manifest = {"format": 1, "kind": "save", "created": created, "lab": dict(content, chain=[0]),
-                "files": {"state": {"size": 10000, "mtime": 0, "hash": "0" * 32}}}
-    (save / "manifest.json").write_text(json.dumps(manifest))
-    return manifest
-
-
 def check_nothing(cache):
     tap.equal(output(cache, "lab", "list", "--json"), [], "where no lab is, the list is empty")
     done = run(cache, "lab", "states", "nobody", "--json")
@@ -92,8 +81,11 @@ def check_list(cache):
 def check_states(cache, manifests):
     table = documented("lab-json.md", "`xenwright lab states NAME --json`")
     states = output(cache, "lab", "states", "resting", "--json")
-    tap.equal([state["tag"] for state in states], ["second", "first"], "the oldest state comes first")
+    tap.equal([state["tag"] for state in states], ["bad", "second", "first"],
+              "the damaged state comes first, then the oldest")
+    tap.equal(states.pop(0), {"tag": "bad", "status": "damaged"}, "a damaged state has nothing else")
     for state in states:
+        tap.equal(state["status"], "whole", f"'{state['tag']}' is whole")
         check(state, table, f"saved state '{state['tag']}'")
         tap.equal(state["created"], manifests[state["tag"]]["created"], f"'{state['tag']}': created comes through")
         tap.result(0 <= time.time() - state["created"] - state["age"] < 60, f"'{state['tag']}': age fits created",
@@ -150,6 +142,7 @@ with tempfile.TemporaryDirectory() as scratch:
     make_lab(cache, {"name": "broken", "format": 1})
     make_lab(cache, dict(record("later", 3, 0), format=2))
     check_list(cache)
+    (folder / "saves" / "bad").mkdir()
     check_states(cache, saves)
     check_pages(resting, saves["first"])
 tap.end()

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What stays of a lab whatever is wrong with it: its saved states, and the disks they stand on.
+
+usage: test-lab-keep.py XENWRIGHT
+"""
+import json
+import os
+import pathlib
+import sys
+import tempfile
+
+import tap
+from labs import make_lab, make_save, record
+
+program = sys.argv[1]
+scratch = tempfile.TemporaryDirectory()
+cache = pathlib.Path(scratch.name)
+GONE = 4194305  # a pid beyond what Linux gives out
+
+
+def run(status, *words, says=()):
+    done = tap.run([program, "lab", *words], env=dict(os.environ, XENWRIGHT_CACHE=str(cache)))
+    name = f"lab {' '.join(words)}"
+    tap.equal(done.returncode, status, f"{name}: status {status}")
+    for text in says:
+        tap.result(text in done.stdout + done.stderr, f"{name}: says '{text}'", done.stdout + done.stderr)
+    return done
+
+
+def lab(name, pid=0, tags=("first",), disks=3):
+    """A lab on disk-1, whose saved states need disk-0; nothing needs the others when it is down."""
+    content = dict(record(name, 1, pid), links=[])
+    folder = make_lab(cache, content)
+    for number in range(disks):
+        (folder / f"disk-{number}.qcow2").touch()
+    for created, tag in enumerate(tags):
+        make_save(folder, content, tag, created)
+    return folder
+
+
+def break_save(folder, tag, how):
+    path = folder / "saves" / tag / "manifest.json"
+    manifest = json.loads(path.read_text())
+    if how == "gone":
+        path.unlink()
+    elif how == "later":
+        path.write_text(json.dumps(dict(manifest, format=2)))
+    elif how == "of a later lab":
+        path.write_text(json.dumps(dict(manifest, lab=dict(manifest["lab"], format=2))))
+    elif how == "without a chain":
+        path.write_text(json.dumps(dict(manifest, lab=dict(manifest["lab"], chain=["x"]))))
+    else:
+        path.write_text("{ nonsense")
+
+
+def disks(folder):
+    return sorted(int(path.stem[5:]) for path in folder.glob("disk-*.qcow2"))
+
+
+def check_bad_saves():
+    """A saved state that cannot be read is there all the same, and so is all it may stand on."""
+    for number, how in enumerate(("gone", "later", "of a later lab", "without a chain", "nonsense")):
+        folder = lab(f"s{number}", GONE)
+        break_save(folder, "first", how)
+        run(0, "down", f"s{number}", says=["disks that nothing needs stay"])
+        tap.equal(disks(folder), [0, 1, 2], f"a state {how}: all disks stay")
+        tap.result((folder / "saves/first/state").exists(), f"a state {how}: it stays itself")
+        status = json.loads((folder / "lab.json").read_text())["pid"]
+        tap.equal(status, 0, f"a state {how}: the lab is down")
+        run(0, "forget", f"s{number}", "first")
+        tap.equal(folder.exists(), False, f"a state {how}: it can be forgotten, the last with the lab")
+
+
+def check_beside_bad():
+    folder = lab("two", tags=("bad", "good"))
+    break_save(folder, "bad", "nonsense")
+    run(1, "prune", says=["lab 'two': saved state 'bad'"])
+    run(0, "forget", "two", "good", says=["disks that nothing needs stay"])
+    tap.equal(disks(folder), [0, 1, 2], "beside a damaged state nothing is tidied")
+    run(1, "forget", "two", "good", says=["has no saved state 'good'"])
+    run(0, "forget", "two", "--all")
+    tap.equal(folder.exists(), False, "all are forgotten, and with them the lab")
+
+
+def check_tidy():
+    folder = lab("tidy", GONE)
+    run(0, "down", "tidy")
+    tap.equal(disks(folder), [0], "what no saved state needs is removed")
+
+
+check_bad_saves()
+check_beside_bad()
+check_tidy()
+scratch.cleanup()
+tap.end()
