@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The files of saved states; for lab/save*.c. */
+/* The files of saved states; for lab/save*.c and those who ask what a saved state needs. */
 #ifndef LAB_SAVE_FILES_H
 #define LAB_SAVE_FILES_H
 

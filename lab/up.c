@@ -171,14 +171,20 @@ static int raise_lab(struct raising *raising, struct xw_error *err)
 /* Whether the lab runs already; what is left of a dead one goes away. */
 static int look_first(struct raising *raising, bool *ret_running, struct xw_error *err)
 {
+    struct xw_error why = XW_ERROR_INIT;
     struct lab_record old;
     enum lab_status status;
+    int rc;
 
     *ret_running = false;
     if (faccessat(raising->place->labs, raising->hold.name, F_OK, 0) < 0)
         return 0;
-    if (lab_record_read(raising->place, raising->hold.name, &old, err))
+    rc = lab_record_read(raising->place, raising->hold.name, &old, &why);
+    if (rc == -ENOENT)
         return lab_down_held(&raising->hold, err);
+    /* It may run, or be a later version's: what to do is for the user to say. */
+    if (rc)
+        return xw_error_set(err, -rc, "%s", why.message);
     status = lab_record_status(raising->place, &old);
     if (status == LAB_STATUS_RUNNING) {
         *ret_running = true;

@@ -66,8 +66,7 @@ def check_bad_saves():
         run(0, "down", f"s{number}", says=["disks that nothing needs stay"])
         tap.equal(disks(folder), [0, 1, 2], f"a state {how}: all disks stay")
         tap.result((folder / "saves/first/state").exists(), f"a state {how}: it stays itself")
-        status = json.loads((folder / "lab.json").read_text())["pid"]
-        tap.equal(status, 0, f"a state {how}: the lab is down")
+        tap.equal(status_of(f"s{number}"), "down", f"a state {how}: the lab is down")
         run(0, "forget", f"s{number}", "first")
         tap.equal(folder.exists(), False, f"a state {how}: it can be forgotten, the last with the lab")
 
@@ -89,8 +88,69 @@ def check_tidy():
     tap.equal(disks(folder), [0], "what no saved state needs is removed")
 
 
+def break_record(folder, how):
+    path = folder / "lab.json"
+    if how == "later":
+        path.write_text(json.dumps(dict(json.loads(path.read_text()), format=2)))
+    elif how == "unreadable":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_text("{ nonsense")
+
+
+def check_up_of_damaged():
+    """What cannot be read may be a running lab: 'up' leaves it to the user."""
+    for number, (how, says) in enumerate({"later": "made by a later version of xenwright",
+                                          "unreadable": "it is a folder",
+                                          "nonsense": "'xenwright lab down u2' clears it"}.items()):
+        folder = lab(f"u{number}")
+        break_record(folder, how)
+        run(1, "up", f"u{number}", "--bare", says=["its record cannot be used", says])
+        tap.result((folder / "saves/first/state").exists(), f"a record {how}: up leaves the saved state")
+        tap.equal(disks(folder), [0, 1, 2], f"a record {how}: up leaves the disks")
+
+
+def status_of(name):
+    labs = json.loads(run(0, "list", "--json").stdout)
+    return {entry["name"]: entry["status"] for entry in labs}.get(name)
+
+
+def check_down_of_damaged():
+    folder = lab("d1", tags=("first", "second"))
+    break_record(folder, "nonsense")
+    run(0, "down", "d1", says=["its record cannot be read; it is made again from that of its saved state "
+                               "'second'", "is down"])
+    tap.equal(status_of("d1"), "down", "a damaged record is made again")
+    tap.equal(len(json.loads(run(0, "states", "d1", "--json").stdout)), 2, "the saved states are there")
+    tap.equal(disks(folder), [0], "and their disk")
+
+    folder = lab("d2")
+    break_record(folder, "later")
+    later = (folder / "lab.json").read_text()
+    run(0, "down", "d2", says=["it stays with its saved states as it is"])
+    tap.equal((folder / "lab.json").read_text(), later, "a record of a later version is left alone")
+    tap.equal(disks(folder), [0, 1, 2], "and so are the disks")
+
+    folder = lab("d3")
+    break_record(folder, "nonsense")
+    break_save(folder, "first", "nonsense")
+    run(0, "down", "d3", says=["'xenwright lab forget d3 --all', then 'xenwright lab down d3'"])
+    tap.result((folder / "saves/first/state").exists(), "nothing is left to read: the saved state stays")
+    run(0, "forget", "d3", "--all")
+    run(0, "down", "d3")
+    tap.equal(folder.exists(), False, "and goes when it is told to")
+
+    folder = lab("d4", tags=())
+    break_record(folder, "nonsense")
+    run(0, "down", "d4")
+    tap.equal(folder.exists(), False, "a damaged record without saved states: cleared")
+
+
 check_bad_saves()
 check_beside_bad()
 check_tidy()
+check_up_of_damaged()
+check_down_of_damaged()
 scratch.cleanup()
 tap.end()
