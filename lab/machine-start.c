@@ -229,13 +229,19 @@ static int explain_end(const struct lab_place *place, const char *log, int statu
     return xw_error_set(err, ECHILD, "%s", line);
 }
 
-/* A QEMU that was killed leaves its sockets, and what waits for that of a new one would find them. */
-static void remove_stale_socket(const struct lab_place *place, const char *name)
+/*
+ * What a QEMU before left in the folder: its socket, which what waits for that of the new one would
+ * find, and what its Xen said and died of, which would be taken for the end of the new one.
+ */
+static void remove_stale(const struct lab_place *place, const char *name)
 {
+    static const char *const files[] = {"qmp", "console.log", "crash.json", "ssh-port"};
     char path[LAB_NAME_MAX + 64];
 
-    snprintf(path, sizeof(path), "%s/qmp", name);
-    unlinkat(place->labs, path, 0);
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", name, files[i]);
+        unlinkat(place->labs, path, 0);
+    }
 }
 
 /* Wait until the QMP socket is there, or the process has ended. */
@@ -297,7 +303,7 @@ int lab_machine_start(const struct lab_place *place, const struct lab_qemu *qemu
                                    .fds = &alive, .fd_count = 1, .new_session = true,
                                    .die_with_parent = start->passing};
 
-    remove_stale_socket(place, start->name);
+    remove_stale(place, start->name);
     rc = xw_spawn_start(&spawn, &child, err);
     if (rc)
         return rc;

@@ -72,17 +72,12 @@ static int wake_saved(struct lab_hold *hold, struct lab_record *record, int fold
 static int end_present(struct lab_hold *hold, struct xw_error *err)
 {
     struct lab_record present;
-    char path[LAB_NAME_MAX + 32];
     int rc = lab_record_read(hold->place, hold->name, &present, err);
 
     if (!rc) {
         rc = lab_control_end(hold->place, hold->name, present.pid, err);
         lab_record_free(&present);
     }
-    snprintf(path, sizeof(path), "%s/crash.json", hold->name);
-    unlinkat(hold->place->labs, path, 0);
-    snprintf(path, sizeof(path), "%s/console.log", hold->name);
-    unlinkat(hold->place->labs, path, 0);
     return rc;
 }
 

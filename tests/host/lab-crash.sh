@@ -135,6 +135,30 @@ dom0() {
     reported dom0 '' "Kernel panic - not syncing: sysrq triggered crash" "Hardware Dom0 crashed"
 }
 
+# Of a lab that has crashed, what it said is forgotten with it.
+again() {
+    exits 0 lab down c
+    same down "$(status_of c)"
+    exits 0 lab "$@"
+    same running "$(status_of c)"
+    exits 0 lab exec c -- true
+    exits 1 lab log c --crash
+    says "no crash of Xen is known"
+    exits 0 lab log c
+    refuse grep -q "Kernel panic" "$OUT"
+}
+
+after_crash() {
+    fresh
+    exits 0 lab save c kept
+    crash "echo; echo c >/proc/sysrq-trigger"
+    same crashed "$(status_of c)"
+    again up c --bare
+    crash "echo; echo c >/proc/sysrq-trigger"
+    same crashed "$(status_of c)"
+    again restore c kept
+}
+
 up c --bare
 ok "debug key C without a crash kernel harms nothing" key_without_kernel
 ok "BUG() in Xen" bug
@@ -144,5 +168,6 @@ ok "an old report that dom0 shows on its terminal is no crash" old_report
 ok "Xen spins with interrupts off" spin nmi
 ok "an NMI, by debug key N" nmi
 ok "dom0's kernel panics" dom0
+ok "up and restore of a lab that has crashed and was taken down, with a saved state" after_crash
 
 finish
