@@ -28,6 +28,20 @@ struct active_disk {
     int number;    /* N of disk-N.qcow2 */
 };
 
+/*
+ * N of disk-N.qcow2. An overlay that was begun by a save has the name of its node from us: its file is
+ * shown together with those below it then. The first one is shown plainly.
+ */
+static int number_of(const char *node, const char *file)
+{
+    const char *name = strrchr(file, '/');
+    int number;
+
+    if (sscanf(node, "disk%d", &number) == 1 && number > 0)
+        return number;
+    return name && sscanf(name, "/disk-%d.qcow2", &number) == 1 ? number : -1;
+}
+
 static int find_active(struct xw_qmp *qmp, struct active_disk *ret, struct xw_error *err)
 {
     xw_auto_json json_t *blocks = NULL;
@@ -39,7 +53,7 @@ static int find_active(struct xw_qmp *qmp, struct active_disk *ret, struct xw_er
         return rc;
     json_array_foreach (blocks, i, block) {
         const char *qdev = json_string_value(json_object_get(block, "qdev"));
-        const char *node, *file, *number;
+        const char *node, *file;
         json_int_t size;
 
         if (!qdev || !strstr(qdev, "dom0-disk"))
@@ -47,10 +61,10 @@ static int find_active(struct xw_qmp *qmp, struct active_disk *ret, struct xw_er
         if (json_unpack(block, "{s:{s:s, s:s, s:{s:I}}}", "inserted", "node-name", &node, "file", &file,
                         "image", "virtual-size", &size) != 0)
             break;
-        number = strstr(file, "/disk-");
         snprintf(ret->node, sizeof(ret->node), "%s", node);
         ret->size = (uint64_t)size;
-        if (number && sscanf(number, "/disk-%d.qcow2", &ret->number) == 1)
+        ret->number = number_of(node, file);
+        if (ret->number >= 0)
             return 0;
     }
     return xw_error_set(err, EPROTO, "QEMU does not show the disk of dom0");

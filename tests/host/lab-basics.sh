@@ -342,6 +342,22 @@ else
     skip "ssh-config: ssh and scp know each lab by its key" "ssh is not installed here"
 fi
 
+# Each overlay stands on the one before it. What dom0 has in memory of its disk is dropped.
+in_a_row() {
+    local tag wanted
+    for tag in one two three; do
+        lab exec a -- sh -c "head -c 300000 /dev/urandom >/root/of-$tag; sync"
+        exits 0 lab save a "$tag"
+    done
+    wanted=$(lab exec a -- sh -c 'cat /root/of-* | md5sum')
+    exits 0 lab exec a -- rm /root/of-one /root/of-two /root/of-three
+    exits 0 lab restore a three
+    exits 0 lab exec a -- sh -c 'echo 3 >/proc/sys/vm/drop_caches'
+    same "$wanted" "$(lab exec a -- sh -c 'cat /root/of-* | md5sum')"
+    exits 0 lab forget a --all
+}
+ok "saves in a row: the last one has the disk of all" in_a_row
+
 gone() {
     local pid
     pid=$(pid_of a)
