@@ -21,63 +21,14 @@
 
 #define QMP_TIMEOUT_MS 30000
 
-/* The overlay that is written to, as QEMU knows it. */
-struct active_disk {
-    char node[64];
-    uint64_t size; /* bytes, as the guest sees it */
-    int number;    /* N of disk-N.qcow2 */
-};
-
-/*
- * N of disk-N.qcow2. An overlay that was begun by a save has the name of its node from us: its file is
- * shown together with those below it then. The first one is shown plainly.
- */
-static int number_of(const char *node, const char *file)
-{
-    const char *name = strrchr(file, '/');
-    int number;
-
-    if (sscanf(node, "disk%d", &number) == 1 && number > 0)
-        return number;
-    return name && sscanf(name, "/disk-%d.qcow2", &number) == 1 ? number : -1;
-}
-
-static int find_active(struct xw_qmp *qmp, struct active_disk *ret, struct xw_error *err)
-{
-    xw_auto_json json_t *blocks = NULL;
-    size_t i;
-    json_t *block;
-    int rc = xw_qmp_execute(qmp, "query-block", NULL, QMP_TIMEOUT_MS, &blocks, err);
-
-    if (rc)
-        return rc;
-    json_array_foreach (blocks, i, block) {
-        const char *qdev = json_string_value(json_object_get(block, "qdev"));
-        const char *node, *file;
-        json_int_t size;
-
-        if (!qdev || !strstr(qdev, "dom0-disk"))
-            continue;
-        if (json_unpack(block, "{s:{s:s, s:s, s:{s:I}}}", "inserted", "node-name", &node, "file", &file,
-                        "image", "virtual-size", &size) != 0)
-            break;
-        snprintf(ret->node, sizeof(ret->node), "%s", node);
-        ret->size = (uint64_t)size;
-        ret->number = number_of(node, file);
-        if (ret->number >= 0)
-            return 0;
-    }
-    return xw_error_set(err, EPROTO, "QEMU does not show the disk of dom0");
-}
-
 /* The lab goes on in a new overlay; the old one stays as it is now. The machine is stopped. */
 static int freeze_disk(struct lab_hold *hold, struct lab_record *record, struct xw_qmp *qmp,
                        struct xw_error *err)
 {
     char file[LAB_NAME_MAX + 64], backing[64], size[32], node[32];
-    struct active_disk active;
+    struct lab_save_disk active;
     int next;
-    int rc = find_active(qmp, &active, err);
+    int rc = lab_save_find_disk(qmp, &active, err);
 
     if (!rc)
         rc = lab_save_next_disk(hold->place, hold->name, &next, err);
@@ -99,10 +50,8 @@ static int freeze_disk(struct lab_hold *hold, struct lab_record *record, struct 
                                       "snapshot-file", file, "snapshot-node-name", node, "format",
                                       "qcow2", "mode", "existing"),
                             QMP_TIMEOUT_MS, NULL, err);
-    if (rc) {
-        unlinkat(hold->place->labs, file, 0);
+    if (rc)
         return rc;
-    }
     record->disk = next;
     json_array_append_new(record->chain, json_integer(next));
     return lab_record_write(hold->place, record, err);
@@ -150,7 +99,7 @@ static int write_state(struct lab_hold *hold, struct lab_record *record, struct 
         rc = freeze_disk(hold, record, qmp, err);
     if (!rc)
         rc = lab_transfer_save(qmp, file, false, count_bytes, &counting, err);
-    /* Whatever happened, the lab goes on. */
+    /* Whatever happened, the lab goes on; where it does not, undoing tries again. */
     int resumed = xw_qmp_execute(qmp, "cont", NULL, QMP_TIMEOUT_MS, NULL, rc ? NULL : err);
 
     *ret_still_ms = xw_clock_ms() - begun;
@@ -205,9 +154,23 @@ static int check_can_save(struct lab_hold *hold, const struct lab_record *record
     return 0;
 }
 
+/* Undo what there is of a save that failed for this reason; what cannot be undone stays in the journal. */
+static int give_up(struct lab_hold *hold, const struct xw_error *reason, struct xw_error *err)
+{
+    struct xw_error why = XW_ERROR_INIT;
+
+    if (!lab_save_undo(hold, &why))
+        return xw_error_set(err, reason->code, "lab '%s' cannot be saved: %s", hold->name,
+                            reason->message);
+    xw_journal_step(hold->journal, LAB_SAVE_FAILED, NULL, NULL);
+    return xw_error_set(err, reason->code, "lab '%s' cannot be saved: %s; what was begun is not undone (%s): "
+                        "'xenwright lab list' tries again", hold->name, reason->message, why.message);
+}
+
 int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_reporter *reporter,
                   int64_t *ret_still_ms, struct xw_error *err)
 {
+    struct xw_error reason = XW_ERROR_INIT;
     struct lab_record record;
     char path[LAB_SAVE_PATH_MAX];
     int rc = lab_name_check("saved state", tag, err);
@@ -224,96 +187,13 @@ int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_repor
         return rc;
     }
     lab_save_path(hold->name, ".new", path);
-    rc = xw_file_make_folders(hold->place->labs, path, 0700, err);
+    rc = xw_file_make_folders(hold->place->labs, path, 0700, &reason);
     xw_auto_close int folder = rc ? -1 : openat(hold->place->labs, path,
                                                 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (!rc)
-        rc = save_into(hold, &record, tag, folder, reporter, ret_still_ms, err);
-    /* The lab's clock stood still with it. */
-    if (!rc && lab_raise_set_clock(hold->place, &record, NULL))
-        xw_log(XW_LOG_WARNING, "lab '%s' is saved, but its clock could not be set", hold->name);
+        rc = save_into(hold, &record, tag, folder, reporter, ret_still_ms, &reason);
+    if (!rc)
+        lab_save_set_clock(hold, &record);
     lab_record_free(&record);
-    if (rc) {
-        xw_error_prefix(err, "lab '%s' cannot be saved", hold->name);
-        xw_file_remove_tree(hold->place->labs, path, NULL);
-    }
-    int done = xw_journal_done(hold->journal, rc ? NULL : err);
-
-    return rc ? rc : done;
-}
-
-/* The machine of an interrupted save may stand still, or write to another overlay than recorded. */
-static int put_save_right(struct lab_hold *hold, struct xw_error *err)
-{
-    struct lab_record record;
-    struct active_disk active;
-    struct xw_qmp *qmp;
-    int rc = lab_record_read(hold->place, hold->name, &record, err);
-
-    if (rc)
-        return rc;
-    if (lab_is_alive(hold->place, hold->name)) {
-        rc = lab_control_qmp(hold->place, hold->name, &qmp, err);
-        if (!rc) {
-            xw_qmp_execute(qmp, "migrate_cancel", NULL, QMP_TIMEOUT_MS, NULL, NULL);
-            rc = xw_qmp_execute(qmp, "cont", NULL, QMP_TIMEOUT_MS, NULL, err);
-            if (!rc)
-                rc = find_active(qmp, &active, err);
-            xw_qmp_close(qmp);
-        }
-        if (!rc && active.number != record.disk) {
-            record.disk = active.number;
-            json_array_append_new(record.chain, json_integer(active.number));
-            rc = lab_record_write(hold->place, &record, err);
-        }
-    }
-    lab_record_free(&record);
-    return rc;
-}
-
-/* A saved state has its name only when it is whole. */
-static void tell_of_save(const struct lab_hold *hold, const char *tag)
-{
-    char path[LAB_SAVE_PATH_MAX];
-
-    lab_save_path(hold->name, tag, path);
-    if (tag[0] && faccessat(hold->place->labs, path, F_OK, 0) == 0)
-        xw_log(XW_LOG_WARNING, "lab '%s' was being saved when xenwright was killed: the saved state '%s' "
-               "is whole", hold->name, tag);
-    else
-        xw_log(XW_LOG_WARNING, "lab '%s' was being saved when xenwright was killed: it goes on, without "
-               "the saved state", hold->name);
-}
-
-int lab_save_put_right(struct lab_hold *hold, struct xw_error *err)
-{
-    const char *operation = xw_journal_pending(hold->journal);
-    const char *tag = json_string_value(json_object_get(xw_journal_args(hold->journal), "tag"));
-    struct xw_error why = XW_ERROR_INIT;
-    char path[LAB_SAVE_PATH_MAX];
-    int rc = 0;
-
-    if (strcmp(operation, "save") == 0) {
-        tell_of_save(hold, tag ? tag : "");
-        rc = put_save_right(hold, &why);
-        if (rc) {
-            xw_log(XW_LOG_WARNING, "lab '%s' cannot go on (%s): it is taken down", hold->name,
-                   why.message);
-            return lab_down_held(hold, err);
-        }
-    } else if (strcmp(operation, "forget") == 0) {
-        return lab_save_go_on_forgetting(hold, tag, err);
-    } else if (strcmp(operation, "restore") == 0) {
-        xw_log(XW_LOG_WARNING, "lab '%s' was being restored when xenwright was killed: it is down, its "
-               "saved states are untouched", hold->name);
-        return lab_down_held(hold, err);
-    }
-    lab_save_path(hold->name, ".new", path);
-    if (!rc)
-        rc = xw_file_remove_tree(hold->place->labs, path, err);
-    if (!rc)
-        lab_save_tidy(hold->place, hold->name);
-    if (!rc)
-        rc = xw_journal_done(hold->journal, err);
-    return rc;
+    return rc ? give_up(hold, &reason, err) : xw_journal_done(hold->journal, err);
 }

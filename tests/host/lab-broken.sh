@@ -329,6 +329,26 @@ full_save() {
     same "[]" "$(lab states f --json | tr -d ' \n')"
 }
 
+# The snapshot is made, but the record of it cannot be written: the file is a mount point.
+record_save() {
+    exits 0 lab up f --bare
+    mount --bind "$LABS/f/lab.json" "$LABS/f/lab.json"
+    exits 1 lab save f kept
+    one_complaint
+    says "lab 'f' cannot be saved" "not undone" "xenwright lab list"
+    exits 0 lab exec f -- sh -c 'echo marked >/root/mark; sync'
+    same running "$(status_of f)"
+    umount "$LABS/f/lab.json"
+    exits 0 lab list
+    says "lab 'f' could not be saved: it goes on, without the saved state"
+    exits 0 lab list
+    quiet
+    exits 0 lab save f kept
+    exits 0 lab exec f -- rm /root/mark
+    exits 0 lab restore f kept
+    same marked "$(lab exec f -- cat /root/mark)"
+}
+
 ok "names that a lab cannot have" names
 ok "a release, layer, file or QEMU that does not exist" unknowns
 ok "no cache where it should be" no_cache
@@ -360,9 +380,12 @@ export OUT ERR WORK LABS XENWRIGHT_CACHE
 if unshare --mount "${MAP[@]}" mount -t tmpfs none "$WORK" 2>/dev/null; then
     ok "a full disk: up" on_small 100k full_up
     ok "a full disk: save" on_small 60m full_save
+    ok "a save whose record cannot be written is undone by the next command" on_small 1500m record_save
 else
     skip "a full disk: up" "no file system can be mounted here"
     skip "a full disk: save" "no file system can be mounted here"
+    skip "a save whose record cannot be written is undone by the next command" \
+        "no file system can be mounted here"
 fi
 
 finish
