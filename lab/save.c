@@ -103,7 +103,8 @@ static int write_state(struct lab_hold *hold, struct lab_record *record, struct 
     int resumed = xw_qmp_execute(qmp, "cont", NULL, QMP_TIMEOUT_MS, NULL, rc ? NULL : err);
 
     *ret_still_ms = xw_clock_ms() - begun;
-    if (!rc && fsync(file) < 0)
+    /* The overlay that was frozen, too: QEMU never syncs it. */
+    if (!rc && syncfs(file) < 0)
         rc = xw_error_set_errno(err, "the file of the state");
     return rc ? rc : resumed;
 }
