@@ -49,7 +49,7 @@ int lab_identity_choose(const struct lab_place *place, struct lab_record *record
 {
     char path[LAB_NAME_MAX + 64];
     unsigned char tail[3];
-    int rc = lab_number_choose(place, &record->number, err);
+    int rc = lab_number_choose(place, record->name, &record->number, err);
 
     if (!rc)
         rc = xw_random_bytes(tail, sizeof(tail), err);

@@ -8,6 +8,8 @@
 
 #include "base/cleanup.h"
 #include "lab/record.h"
+#include "lab/save-files.h"
+#include "lab/save.h"
 
 static int compare(const void *a, const void *b)
 {
@@ -104,29 +106,51 @@ int lab_check_known(const struct lab_place *place, const char *name, struct xw_e
     return rc;
 }
 
-int lab_number_choose(const struct lab_place *place, int *ret, struct xw_error *err)
+/* The numbers of a lab: its own, and those it would be restored with. */
+static void mark_numbers(const struct lab_place *place, const char *name, bool *used)
+{
+    struct lab_record record;
+    char **tags;
+
+    if (lab_record_read(place, name, &record, NULL) == 0) {
+        used[record.number] = true;
+        lab_record_free(&record);
+    }
+    if (lab_save_tags(place, name, &tags, NULL))
+        return;
+    for (char **tag = tags; *tag; tag++) {
+        if (lab_save_read(place, name, *tag, &record, NULL, NULL) == 0) {
+            used[record.number] = true;
+            lab_record_free(&record);
+        }
+    }
+    lab_names_free(tags);
+}
+
+int lab_number_choose(const struct lab_place *place, const char *own, int *ret,
+                      struct xw_error *err)
 {
     bool used[LAB_NUMBER_MAX + 1] = {false};
+    struct lab_record record;
     char **names;
     int rc = lab_names(place, &names, err);
 
     if (rc)
         return rc;
-    for (char **name = names; *name; name++) {
-        struct lab_record record;
-
-        if (lab_record_read(place, *name, &record, NULL) == 0) {
-            used[record.number] = true;
-            lab_record_free(&record);
-        }
-    }
+    for (char **name = names; *name; name++)
+        if (strcmp(*name, own) != 0)
+            mark_numbers(place, *name, used);
     lab_names_free(names);
-    for (int number = 1; number <= LAB_NUMBER_MAX; number++) {
-        if (!used[number]) {
-            *ret = number;
-            return 0;
-        }
+    *ret = 0;
+    if (lab_record_read(place, own, &record, NULL) == 0) {
+        *ret = used[record.number] ? 0 : record.number;
+        lab_record_free(&record);
     }
+    for (int number = 1; *ret == 0 && number <= LAB_NUMBER_MAX; number++)
+        if (!used[number])
+            *ret = number;
+    if (*ret)
+        return 0;
     return xw_error_set(err, ENOSPC, "there are %d labs already; end some with 'xenwright lab down'",
                         LAB_NUMBER_MAX);
 }

@@ -88,7 +88,11 @@ int lab_names_in(const struct lab_place *place, const char *path, const char *pr
 /* Whether there is a lab of this name, with a record that can be read or without. -ENOENT, -EINVAL. */
 int lab_check_known(const struct lab_place *place, const char *name, struct xw_error *err);
 
-/* A number no lab has; to be called with the lock of all labs held (labs/.lock). */
-int lab_number_choose(const struct lab_place *place, int *ret, struct xw_error *err);
+/*
+ * The number that the lab `own` has, or else one that no other lab has, running, down or in a saved
+ * state; to be called with the lock of all labs held (labs/.lock).
+ */
+int lab_number_choose(const struct lab_place *place, const char *own, int *ret,
+                      struct xw_error *err);
 
 #endif
