@@ -16,37 +16,58 @@
 #include "lab/save-files.h"
 #include "lab/save.h"
 
-/* Read the saved state, make sure that it is whole and that its QEMU is the one there is. */
-static int read_saved(struct lab_hold *hold, const char *tag, int folder, struct lab_record *ret,
-                      struct xw_error *err)
+/*
+ * The QEMU that saved it: where it was then, else the one that is used now. The version decides, and
+ * the record names what was found.
+ */
+static int find_qemu(const struct lab_place *place, const char *tag, struct lab_record *record,
+                     struct xw_error *err)
+{
+    struct lab_qemu then, now;
+    int rc = lab_qemu_find(place, record->qemu.program, &then, NULL);
+
+    if (!rc && strcmp(then.version, record->qemu.version) == 0)
+        return 0;
+    if (lab_qemu_find(place, NULL, &now, NULL) == 0 && strcmp(now.version, record->qemu.version) == 0) {
+        record->qemu = now;
+        return 0;
+    }
+    return xw_error_set(err, EXDEV, "lab '%s': saved state '%s' belongs to QEMU %s, and %s %s%s: only the "
+                        "version that saved it can restore it; name its program in XENWRIGHT_QEMU",
+                        record->name, tag, record->qemu.version, record->qemu.program,
+                        rc ? "cannot be used any more" : "is now ", rc ? "" : then.version);
+}
+
+int lab_save_check_restore(const struct lab_place *place, const char *name, const char *tag,
+                           struct lab_record *ret, struct xw_error *err)
 {
     xw_auto_json json_t *manifest = NULL;
-    struct lab_qemu now;
-    int rc = lab_save_read(hold->place, hold->name, tag, ret, &manifest, err);
+    char path[LAB_SAVE_PATH_MAX];
+    int rc = lab_save_read(place, name, tag, ret, &manifest, err);
 
     if (rc)
         return rc;
+    lab_save_path(name, tag, path);
+    xw_auto_close int folder = openat(place->labs, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
     rc = lab_manifest_check(manifest, folder, true, err);
-    if (!rc)
-        rc = lab_qemu_find(hold->place, ret->qemu.program, &now, err);
-    if (rc) {
-        xw_error_prefix(err, "lab '%s': saved state '%s'", hold->name, tag);
-        return rc;
-    }
-    if (strcmp(now.version, ret->qemu.version) != 0)
-        return xw_error_set(err, EXDEV, "lab '%s': saved state '%s' belongs to QEMU %s, and %s is now %s: "
-                            "only the version that saved it can restore it", hold->name, tag,
-                            ret->qemu.version, now.program, now.version);
-    return 0;
+    if (rc)
+        xw_error_prefix(err, "lab '%s': saved state '%s'", name, tag);
+    else
+        rc = find_qemu(place, tag, ret, err);
+    if (rc)
+        lab_record_free(ret);
+    return rc;
 }
 
-static int wake_saved(struct lab_hold *hold, struct lab_record *record, int folder,
-                      struct xw_error *err)
+static int wake_saved(struct lab_hold *hold, struct lab_record *record, struct xw_error *err)
 {
-    char backing[64], overlay[LAB_NAME_MAX + 64];
-    xw_auto_close int state = openat(folder, "state", O_RDONLY | O_CLOEXEC);
-    int below = record->disk;
-    int rc;
+    char folder[LAB_SAVE_PATH_MAX], path[LAB_SAVE_PATH_MAX + 8], backing[64], overlay[LAB_NAME_MAX + 64];
+    int below, rc;
+
+    lab_save_path(hold->name, record->tag, folder);
+    snprintf(path, sizeof(path), "%s/state", folder);
+    xw_auto_close int state = openat(hold->place->labs, path, O_RDONLY | O_CLOEXEC);
 
     if (state < 0)
         return xw_error_set_errno(err, "the file of the state");
@@ -84,16 +105,11 @@ static int end_present(struct lab_hold *hold, struct xw_error *err)
 int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *ret,
                      struct xw_error *err)
 {
-    char path[LAB_SAVE_PATH_MAX];
-    int rc;
+    int rc = lab_save_check_restore(hold->place, hold->name, tag, ret, err);
 
-    lab_record_init(ret, hold->name);
-    lab_save_path(hold->name, tag, path);
-    xw_auto_close int folder = openat(hold->place->labs, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    rc = read_saved(hold, tag, folder, ret, err);
-    if (!rc)
-        rc = xw_journal_begin(hold->journal, "restore", NULL, err);
+    if (rc)
+        return rc;
+    rc = xw_journal_begin(hold->journal, "restore", NULL, err);
     if (rc) {
         lab_record_free(ret);
         return rc;
@@ -103,7 +119,7 @@ int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *
         rc = xw_journal_step(hold->journal, "ended", NULL, err);
     snprintf(ret->tag, sizeof(ret->tag), "%s", tag);
     if (!rc)
-        rc = wake_saved(hold, ret, folder, err);
+        rc = wake_saved(hold, ret, err);
     if (!rc)
         rc = lab_record_write(hold->place, ret, err);
     if (!rc)

@@ -23,6 +23,13 @@ int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_repor
 int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *ret,
                      struct xw_error *err);
 
+/*
+ * Whether it can be: the saved state is whole, and its QEMU there. *ret: the lab as it was, the caller's to
+ * lab_record_free.
+ */
+int lab_save_check_restore(const struct lab_place *place, const char *name, const char *tag,
+                           struct lab_record *ret, struct xw_error *err);
+
 /* Remove one saved state (tag) or all (NULL); of a lab that is down, the last one takes it along. */
 int lab_save_forget(struct lab_hold *hold, const char *tag, struct xw_error *err);
 

@@ -244,8 +244,12 @@ other_qemu() {
     WHAT="boot image" would d
     exits 1 lab restore a kept
     one_complaint
-    says "belongs to QEMU" "is now 9.9.9" "only the version that saved it"
+    says "belongs to QEMU" "is now 9.9.9" "only the version that saved it" "XENWRIGHT_QEMU"
     same running "$(status_of a)"
+    printf '#!/bin/sh\nexec qemu-system-x86_64 "$@"\n' >"$WORK/old-qemu"
+    chmod +x "$WORK/old-qemu"
+    XENWRIGHT_QEMU=$WORK/old-qemu exits 0 lab restore a kept
+    grep -qF "\"qemu\": \"$WORK/old-qemu\"" "$LABS/a/lab.json"
     cp "$WORK/known" "$known"
     exits 0 lab restore a kept
 }
