@@ -120,6 +120,7 @@ static int down_all(struct cli_call *call, const struct lab_place *place, struct
 static int run_down(struct cli_call *call, struct xw_error *err)
 {
     const char *name = cli_argument(call, 0);
+    bool dry_run = cli_flag(call, "dry-run");
     struct lab_place place;
     int rc;
 
@@ -130,12 +131,10 @@ static int run_down(struct cli_call *call, struct xw_error *err)
         return rc;
     if (!name)
         rc = down_all(call, &place, err);
-    else if (cli_flag(call, "dry-run"))
-        printf("would take down lab '%s'\n", name);
     else
-        rc = lab_down(&place, name, err);
-    if (!rc && name && !cli_flag(call, "dry-run"))
-        printf("lab '%s' is down\n", name);
+        rc = dry_run ? lab_check_known(&place, name, err) : lab_down(&place, name, err);
+    if (!rc && name)
+        printf(dry_run ? "would take down lab '%s'\n" : "lab '%s' is down\n", name);
     lab_place_close(&place);
     return rc;
 }

@@ -17,6 +17,10 @@
 /* What a command does while the lab of argument 0 is held. */
 typedef int lab_action(struct cli_call *call, struct lab_hold *hold, struct xw_error *err);
 
+/* What it says with --dry-run. The lab is not held, so that nothing is waited for or put right. */
+typedef int lab_plan(struct cli_call *call, const struct lab_place *place, const char *name,
+                     struct xw_error *err);
+
 static const char *tag_of(const struct cli_call *call)
 {
     const char *tag = cli_argument(call, 1);
@@ -24,40 +28,56 @@ static const char *tag_of(const struct cli_call *call)
     return tag ? tag : DEFAULT_TAG;
 }
 
-static int with_lab(struct cli_call *call, lab_action *action, struct xw_error *err)
+static int hold_and_act(struct cli_call *call, const struct lab_place *place, const char *name,
+                        lab_action *action, struct xw_error *err)
+{
+    struct lab_hold hold;
+    int rc = lab_hold(place, name, -1, &hold, err);
+
+    if (rc)
+        return rc;
+    rc = action(call, &hold, err);
+    lab_let_go(&hold);
+    return rc;
+}
+
+static int with_lab(struct cli_call *call, lab_plan *plan, lab_action *action, struct xw_error *err)
 {
     const char *name = cli_argument(call, 0);
     struct lab_place place;
-    struct lab_hold hold;
     int rc = lab_place_open(&place, err);
 
     if (rc)
         return rc;
     rc = lab_check_known(&place, name, err);
-    if (!rc)
-        rc = lab_hold(&place, name, -1, &hold, err);
-    if (!rc) {
-        rc = action(call, &hold, err);
-        lab_let_go(&hold);
-    }
+    if (!rc && cli_flag(call, "dry-run"))
+        rc = plan(call, &place, name, err);
+    else if (!rc)
+        rc = hold_and_act(call, &place, name, action, err);
     lab_place_close(&place);
     return rc;
 }
 
+static int plan_save(struct cli_call *call, const struct lab_place *place, const char *name,
+                     struct xw_error *err)
+{
+    struct lab_record record;
+    int rc = lab_save_check_make(place, name, tag_of(call), &record, err);
+
+    if (rc)
+        return rc;
+    lab_record_free(&record);
+    printf("would save lab '%s' as '%s'\n", name, tag_of(call));
+    return 0;
+}
+
 static int save(struct cli_call *call, struct lab_hold *hold, struct xw_error *err)
 {
-    struct xw_progress *progress;
-    int64_t still_ms = 0;
-    int rc;
-
-    if (cli_flag(call, "dry-run")) {
-        printf("would save lab '%s' as '%s'\n", hold->name, tag_of(call));
-        return 0;
-    }
-    progress = cli_progress(call, hold->name, 0);
+    struct xw_progress *progress = cli_progress(call, hold->name, 0);
     const struct lab_reporter reporter = cli_lab_reporter(progress);
+    int64_t still_ms = 0;
+    int rc = lab_save_make(hold, tag_of(call), &reporter, &still_ms, err);
 
-    rc = lab_save_make(hold, tag_of(call), &reporter, &still_ms, err);
     xw_progress_end(progress);
     if (!rc)
         printf("lab '%s' is saved as '%s'; it stood still for %.1f s\n", hold->name, tag_of(call),
@@ -67,7 +87,7 @@ static int save(struct cli_call *call, struct lab_hold *hold, struct xw_error *e
 
 static int run_save(struct cli_call *call, struct xw_error *err)
 {
-    return with_lab(call, save, err);
+    return with_lab(call, plan_save, save, err);
 }
 
 const struct cli_command cli_lab_save = {
@@ -87,17 +107,25 @@ const struct cli_command cli_lab_save = {
     .run = run_save,
 };
 
+static int plan_restore(struct cli_call *call, const struct lab_place *place, const char *name,
+                        struct xw_error *err)
+{
+    struct lab_record record;
+    int rc = lab_save_check_restore(place, name, tag_of(call), &record, err);
+
+    if (rc)
+        return rc;
+    lab_record_free(&record);
+    printf("would restore lab '%s' from '%s'\n", name, tag_of(call));
+    return 0;
+}
+
 static int restore(struct cli_call *call, struct lab_hold *hold, struct xw_error *err)
 {
     int64_t begun = xw_clock_ms();
     struct lab_record record;
-    int rc;
+    int rc = lab_save_restore(hold, tag_of(call), &record, err);
 
-    if (cli_flag(call, "dry-run")) {
-        printf("would restore lab '%s' from '%s'\n", hold->name, tag_of(call));
-        return 0;
-    }
-    rc = lab_save_restore(hold, tag_of(call), &record, err);
     if (!rc) {
         printf("lab '%s' is as it was at '%s' (restored in %.1f s)\n", hold->name, tag_of(call),
                (double)(xw_clock_ms() - begun) / 1000);
@@ -108,7 +136,7 @@ static int restore(struct cli_call *call, struct lab_hold *hold, struct xw_error
 
 static int run_restore(struct cli_call *call, struct xw_error *err)
 {
-    return with_lab(call, restore, err);
+    return with_lab(call, plan_restore, restore, err);
 }
 
 const struct cli_command cli_lab_restore = {
@@ -175,23 +203,29 @@ const struct cli_command cli_lab_states = {
     .run = run_states,
 };
 
-static int forget(struct cli_call *call, struct lab_hold *hold, struct xw_error *err)
+static int plan_forget(struct cli_call *call, const struct lab_place *place, const char *name,
+                       struct xw_error *err)
 {
     const char *tag = cli_argument(call, 1);
+    int rc = lab_save_check_forget(place, name, tag, err);
 
-    if (cli_flag(call, "dry-run")) {
-        printf("would forget %s%s%s of lab '%s'\n", tag ? "'" : "all saved states", tag ? tag : "",
-               tag ? "'" : "", hold->name);
-        return 0;
-    }
-    return lab_save_forget(hold, tag, err);
+    if (rc)
+        return rc;
+    printf("would forget %s%s%s of lab '%s'\n", tag ? "'" : "all saved states", tag ? tag : "",
+           tag ? "'" : "", name);
+    return 0;
+}
+
+static int forget(struct cli_call *call, struct lab_hold *hold, struct xw_error *err)
+{
+    return lab_save_forget(hold, cli_argument(call, 1), err);
 }
 
 static int run_forget(struct cli_call *call, struct xw_error *err)
 {
     if (cli_flag(call, "all") == (cli_argument(call, 1) != NULL))
         return cli_misuse(call, err, "name a saved state, or give --all");
-    return with_lab(call, forget, err);
+    return with_lab(call, plan_forget, forget, err);
 }
 
 const struct cli_command cli_lab_forget = {

@@ -135,24 +135,39 @@ static int save_into(struct lab_hold *hold, struct lab_record *record, const cha
     return rc;
 }
 
-static int check_can_save(struct lab_hold *hold, const struct lab_record *record, const char *tag,
-                          struct xw_error *err)
+static int check_can_save(const struct lab_place *place, const struct lab_record *record,
+                          const char *tag, struct xw_error *err)
 {
     char path[LAB_SAVE_PATH_MAX];
-    enum lab_status status = lab_record_status(hold->place, record);
+    const char *name = record->name;
+    enum lab_status status = lab_record_status(place, record);
 
     if (record->pid == 0 || status != LAB_STATUS_RUNNING)
-        return xw_error_set(err, EBUSY, "lab '%s' is %s: only a running lab can be saved", hold->name,
+        return xw_error_set(err, EBUSY, "lab '%s' is %s: only a running lab can be saved", name,
                             record->pid == 0 ? "down" : lab_status_name(status));
     if (json_array_size(record->disks))
         return xw_error_set(err, EBUSY, "lab '%s' has disks of yours (--disk), whose content would not "
-                            "be part of the saved state: bring it up without them to save it",
-                            hold->name);
-    lab_save_path(hold->name, tag, path);
-    if (faccessat(hold->place->labs, path, F_OK, 0) == 0)
+                            "be part of the saved state: bring it up without them to save it", name);
+    lab_save_path(name, tag, path);
+    if (faccessat(place->labs, path, F_OK, 0) == 0)
         return xw_error_set(err, EEXIST, "lab '%s' has a saved state '%s' already: 'xenwright lab "
-                            "forget %s %s' removes it", hold->name, tag, hold->name, tag);
+                            "forget %s %s' removes it", name, tag, name, tag);
     return 0;
+}
+
+int lab_save_check_make(const struct lab_place *place, const char *name, const char *tag,
+                        struct lab_record *ret, struct xw_error *err)
+{
+    int rc = lab_name_check("saved state", tag, err);
+
+    if (!rc)
+        rc = lab_record_read(place, name, ret, err);
+    if (rc)
+        return rc;
+    rc = check_can_save(place, ret, tag, err);
+    if (rc)
+        lab_record_free(ret);
+    return rc;
 }
 
 /* Undo what there is of a save that failed for this reason; what cannot be undone stays in the journal. */
@@ -174,15 +189,11 @@ int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_repor
     struct xw_error reason = XW_ERROR_INIT;
     struct lab_record record;
     char path[LAB_SAVE_PATH_MAX];
-    int rc = lab_name_check("saved state", tag, err);
+    int rc = lab_save_check_make(hold->place, hold->name, tag, &record, err);
 
-    if (!rc)
-        rc = lab_record_read(hold->place, hold->name, &record, err);
     if (rc)
         return rc;
-    rc = check_can_save(hold, &record, tag, err);
-    if (!rc)
-        rc = lab_save_begin(hold, "save", tag, err);
+    rc = lab_save_begin(hold, "save", tag, err);
     if (rc) {
         lab_record_free(&record);
         return rc;

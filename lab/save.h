@@ -19,6 +19,13 @@
 int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_reporter *reporter,
                   int64_t *ret_still_ms, struct xw_error *err);
 
+/*
+ * Whether it can be: the tag is free, and the lab one that can be saved. *ret: as it is now, the caller's
+ * to lab_record_free.
+ */
+int lab_save_check_make(const struct lab_place *place, const char *name, const char *tag,
+                        struct lab_record *ret, struct xw_error *err);
+
 /* End the lab if it runs, and wake it as it was. *ret: the caller's to lab_record_free. */
 int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *ret,
                      struct xw_error *err);

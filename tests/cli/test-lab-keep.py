@@ -4,9 +4,11 @@
 
 usage: test-lab-keep.py XENWRIGHT
 """
+import fcntl
 import json
 import os
 import pathlib
+import struct
 import sys
 import tempfile
 
@@ -148,10 +150,42 @@ def check_down_of_damaged():
     tap.equal(folder.exists(), False, "a damaged record without saved states: cleared")
 
 
+def locked(path):
+    """As base/lock.h has it; until the descriptor is closed."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    return fd
+
+
+def check_dry_runs():
+    """They look, wait for nobody, put nothing right, and say what would go wrong."""
+    folder = lab("dry", os.getpid(), tags=("first", "bad"))
+    break_save(folder, "bad", "nonsense")
+    before = sorted(path for path in cache.rglob("*"))
+    held = locked(cache / "labs" / ".lock-dry")
+    run(1, "save", "dry", "--dry-run", says=["'dry' is dead: only a running lab can be saved"])
+    alive = locked(folder / "alive")
+    run(0, "save", "dry", "new", "--dry-run", says=["would save lab 'dry' as 'new'"])
+    run(1, "save", "dry", "first", "--dry-run", says=["has a saved state 'first' already"])
+    run(1, "restore", "dry", "first", "--dry-run", says=["state is damaged: its content has changed"])
+    run(1, "restore", "dry", "other", "--dry-run", says=["has no saved state 'other'"])
+    run(0, "forget", "dry", "bad", "--dry-run", says=["would forget 'bad' of lab 'dry'"])
+    run(0, "forget", "dry", "--all", "--dry-run", says=["would forget all saved states of lab 'dry'"])
+    run(1, "forget", "dry", "other", "--dry-run", says=["has no saved state 'other'"])
+    run(0, "down", "dry", "--dry-run", says=["would take down lab 'dry'"])
+    run(1, "down", "nothing", "--dry-run", says=["lab 'nothing': there is no such lab"])
+    os.close(held)
+    os.close(alive)
+    (cache / "labs" / ".lock-dry").unlink()
+    (folder / "alive").unlink()
+    tap.equal(sorted(path for path in cache.rglob("*")), before, "dry runs leave all as it is")
+
+
 check_bad_saves()
 check_beside_bad()
 check_tidy()
 check_up_of_damaged()
 check_down_of_damaged()
+check_dry_runs()
 scratch.cleanup()
 tap.end()

@@ -351,6 +351,8 @@ in_a_row() {
     done
     wanted=$(lab exec a -- sh -c 'cat /root/of-* | md5sum')
     exits 0 lab exec a -- rm /root/of-one /root/of-two /root/of-three
+    exits 0 lab restore a three --dry-run
+    says "would restore lab 'a' from 'three'"
     exits 0 lab restore a three
     exits 0 lab exec a -- sh -c 'echo 3 >/proc/sys/vm/drop_caches'
     same "$wanted" "$(lab exec a -- sh -c 'cat /root/of-* | md5sum')"
