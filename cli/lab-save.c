@@ -180,9 +180,10 @@ static int run_states(struct cli_call *call, struct xw_error *err)
     if (!rc) {
         json_array_foreach (rows, i, row) {
             const json_t *created = json_object_get(row, "created");
+            json_int_t age = time(NULL) - json_integer_value(created);
 
             if (created)
-                json_object_set_new(row, "age", json_integer(time(NULL) - json_integer_value(created)));
+                json_object_set_new(row, "age", json_integer(age));
         }
         rc = cli_show_rows(call, columns, sizeof(columns) / sizeof(columns[0]), rows, err);
     }

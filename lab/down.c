@@ -22,8 +22,8 @@ static int remake_record(struct lab_hold *hold, struct lab_record *ret)
 
         if (lab_save_read(hold->place, hold->name, tag, ret, NULL, NULL))
             continue;
-        xw_log(XW_LOG_WARNING, "lab '%s': its record cannot be read; it is made again from that of its "
-               "saved state '%s'", hold->name, tag);
+        xw_log(XW_LOG_WARNING, "lab '%s': its record cannot be read; it is made again from that of "
+               "its saved state '%s'", hold->name, tag);
         return 0;
     }
     return rc ? rc : -EBADMSG;
@@ -38,9 +38,9 @@ static int keep_saved(struct lab_hold *hold, struct xw_error *err)
     if (rc && rc != -EPROTONOSUPPORT)
         rc = remake_record(hold, &record);
     if (rc) {
-        xw_log(XW_LOG_WARNING, "lab '%s': its record cannot be read nor made again, so it stays with its "
-               "saved states as it is; 'xenwright lab forget %s --all', then 'xenwright lab down %s' "
-               "remove it", hold->name, hold->name, hold->name);
+        xw_log(XW_LOG_WARNING, "lab '%s': its record cannot be read nor made again, so it stays with "
+               "its saved states as it is; 'xenwright lab forget %s --all', then 'xenwright lab "
+               "down %s' remove it", hold->name, hold->name, hold->name);
         return 0;
     }
     record.pid = 0;

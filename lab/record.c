@@ -126,10 +126,11 @@ int lab_record_read(const struct lab_place *place, const char *name, struct lab_
                             "shows those there are", name);
     /* What is no damage may pass by itself, or with the right version. */
     if (rc == -EBADMSG)
-        return xw_error_set(err, EBADMSG, "lab '%s': its record cannot be used (%s); 'xenwright lab "
-                            "down %s' clears it", name, why.message, name);
+        return xw_error_set(err, EBADMSG, "lab '%s': its record cannot be used (%s); 'xenwright "
+                            "lab down %s' clears it", name, why.message, name);
     if (rc)
-        return xw_error_set(err, -rc, "lab '%s': its record cannot be used (%s)", name, why.message);
+        return xw_error_set(err, -rc, "lab '%s': its record cannot be used (%s)", name,
+                            why.message);
     return 0;
 }
 

@@ -85,7 +85,7 @@ void lab_names_free(char **names);
 int lab_names_in(const struct lab_place *place, const char *path, const char *prefix, char ***ret,
                  struct xw_error *err);
 
-/* Whether there is a lab of this name, with a record that can be read or without. -ENOENT, -EINVAL. */
+/* Whether there is a lab of this name, whatever its record is like. -ENOENT, -EINVAL. */
 int lab_check_known(const struct lab_place *place, const char *name, struct xw_error *err);
 
 /*

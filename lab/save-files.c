@@ -44,8 +44,8 @@ static DIR *open_folder(const struct lab_place *place, const char *path)
 
 int lab_save_unknown(const char *name, const char *tag, struct xw_error *err)
 {
-    return xw_error_set(err, ENOENT, "lab '%s' has no saved state '%s'; 'xenwright lab states %s' shows "
-                        "those it has", name, tag, name);
+    return xw_error_set(err, ENOENT, "lab '%s' has no saved state '%s'; 'xenwright lab states %s' "
+                        "shows those it has", name, tag, name);
 }
 
 static int read_manifest(const struct lab_place *place, const char *name, const char *tag,
@@ -161,8 +161,10 @@ int lab_save_list(const struct lab_place *place, const char *name, json_t **ret,
 {
     json_t *rows = json_array();
     char **tags = NULL;
-    int rc = rows ? lab_save_tags(place, name, &tags, err) : xw_error_set(err, ENOMEM, "out of memory");
+    int rc = rows ? 0 : xw_error_set(err, ENOMEM, "out of memory");
 
+    if (!rc)
+        rc = lab_save_tags(place, name, &tags, err);
     for (char **tag = tags; !rc && *tag; tag++) {
         json_t *row = describe(place, name, *tag);
 
@@ -264,8 +266,8 @@ void lab_save_tidy(const struct lab_place *place, const char *name)
                               : xw_error_set_errno(&why, "labs/%s", name);
 
     if (rc)
-        xw_log(XW_LOG_WARNING, "lab '%s': what its saved states stand on cannot be known (%s): disks "
-               "that nothing needs stay", name, why.message);
+        xw_log(XW_LOG_WARNING, "lab '%s': what its saved states stand on cannot be known (%s): "
+               "disks that nothing needs stay", name, why.message);
     while (!rc && (entry = readdir(folder))) {
         int number = disk_number(entry->d_name);
 

@@ -15,8 +15,8 @@
 void lab_save_path(const char *name, const char *tag, char out[LAB_SAVE_PATH_MAX]);
 
 /*
- * What a saved state was of: the caller's to lab_record_free and, where it was asked for (not NULL),
- * to json_decref. -ENOENT says which there are not; any other error, why it cannot be used.
+ * What a saved state was of: the caller's to lab_record_free and, where it was asked for (not
+ * NULL), to json_decref. -ENOENT says which there are not; any other error, why it cannot be used.
  */
 int lab_save_read(const struct lab_place *place, const char *name, const char *tag,
                   struct lab_record *ret, json_t **ret_manifest, struct xw_error *err);

@@ -17,8 +17,8 @@
 #include "lab/save.h"
 
 /*
- * The QEMU that saved it: where it was then, else the one that is used now. The version decides, and
- * the record names what was found.
+ * The QEMU that saved it: where it was then, else the one that is used now. The version decides,
+ * and the record names what was found.
  */
 static int find_qemu(const struct lab_place *place, const char *tag, struct lab_record *record,
                      struct xw_error *err)
@@ -28,12 +28,13 @@ static int find_qemu(const struct lab_place *place, const char *tag, struct lab_
 
     if (!rc && strcmp(then.version, record->qemu.version) == 0)
         return 0;
-    if (lab_qemu_find(place, NULL, &now, NULL) == 0 && strcmp(now.version, record->qemu.version) == 0) {
+    if (lab_qemu_find(place, NULL, &now, NULL) == 0 &&
+        strcmp(now.version, record->qemu.version) == 0) {
         record->qemu = now;
         return 0;
     }
-    return xw_error_set(err, EXDEV, "lab '%s': saved state '%s' belongs to QEMU %s, and %s %s%s: only the "
-                        "version that saved it can restore it; name its program in XENWRIGHT_QEMU",
+    return xw_error_set(err, EXDEV, "lab '%s': saved state '%s' belongs to QEMU %s, and %s %s%s: only "
+                        "the version that saved it can restore it; name its program in XENWRIGHT_QEMU",
                         record->name, tag, record->qemu.version, record->qemu.program,
                         rc ? "cannot be used any more" : "is now ", rc ? "" : then.version);
 }
@@ -62,7 +63,8 @@ int lab_save_check_restore(const struct lab_place *place, const char *name, cons
 
 static int wake_saved(struct lab_hold *hold, struct lab_record *record, struct xw_error *err)
 {
-    char folder[LAB_SAVE_PATH_MAX], path[LAB_SAVE_PATH_MAX + 8], backing[64], overlay[LAB_NAME_MAX + 64];
+    char folder[LAB_SAVE_PATH_MAX], path[LAB_SAVE_PATH_MAX + 8];
+    char backing[64], overlay[LAB_NAME_MAX + 64];
     int below, rc;
 
     lab_save_path(hold->name, record->tag, folder);

@@ -19,8 +19,8 @@
 #define END_TIMEOUT_MS 500 /* from the loss of its sockets to the end of a killed QEMU */
 
 /*
- * N of disk-N.qcow2. An overlay that was begun by a save has the name of its node from us: its file is
- * shown together with those below it then. The first one is shown plainly.
+ * N of disk-N.qcow2. An overlay that was begun by a save has the name of its node from us: its file
+ * is shown together with those below it then. The first one is shown plainly.
  */
 static int number_of(const char *node, const char *file)
 {
@@ -121,7 +121,7 @@ static int put_record_right(struct lab_hold *hold, int disk, struct xw_error *er
     return rc;
 }
 
-/* With the machine going on. What is half made goes first: on a full disk the rest needs its room. */
+/* With the machine going on. What is half made goes first: a full disk has room for the rest then. */
 static int clear(struct lab_hold *hold, int disk, struct xw_error *err)
 {
     char path[LAB_SAVE_PATH_MAX];

@@ -170,7 +170,7 @@ int lab_save_check_make(const struct lab_place *place, const char *name, const c
     return rc;
 }
 
-/* Undo what there is of a save that failed for this reason; what cannot be undone stays in the journal. */
+/* Undo a save that failed for this reason; what cannot be undone stays in the journal. */
 static int give_up(struct lab_hold *hold, const struct xw_error *reason, struct xw_error *err)
 {
     struct xw_error why = XW_ERROR_INIT;
@@ -179,8 +179,9 @@ static int give_up(struct lab_hold *hold, const struct xw_error *reason, struct 
         return xw_error_set(err, reason->code, "lab '%s' cannot be saved: %s", hold->name,
                             reason->message);
     xw_journal_step(hold->journal, LAB_SAVE_FAILED, NULL, NULL);
-    return xw_error_set(err, reason->code, "lab '%s' cannot be saved: %s; what was begun is not undone (%s): "
-                        "'xenwright lab list' tries again", hold->name, reason->message, why.message);
+    return xw_error_set(err, reason->code, "lab '%s' cannot be saved: %s; what was begun is not "
+                        "undone (%s): 'xenwright lab list' tries again", hold->name,
+                        reason->message, why.message);
 }
 
 int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_reporter *reporter,

@@ -20,8 +20,8 @@ int lab_save_make(struct lab_hold *hold, const char *tag, const struct lab_repor
                   int64_t *ret_still_ms, struct xw_error *err);
 
 /*
- * Whether it can be: the tag is free, and the lab one that can be saved. *ret: as it is now, the caller's
- * to lab_record_free.
+ * Whether it can be: the tag is free, and the lab one that can be saved. *ret: as it is now, the
+ * caller's to lab_record_free.
  */
 int lab_save_check_make(const struct lab_place *place, const char *name, const char *tag,
                         struct lab_record *ret, struct xw_error *err);
@@ -31,8 +31,8 @@ int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *
                      struct xw_error *err);
 
 /*
- * Whether it can be: the saved state is whole, and its QEMU there. *ret: the lab as it was, the caller's to
- * lab_record_free.
+ * Whether it can be: the saved state is whole, and its QEMU there. *ret: the lab as it was, the
+ * caller's to lab_record_free.
  */
 int lab_save_check_restore(const struct lab_place *place, const char *name, const char *tag,
                            struct lab_record *ret, struct xw_error *err);
@@ -45,8 +45,8 @@ int lab_save_check_forget(const struct lab_place *place, const char *name, const
                           struct xw_error *err);
 
 /*
- * Array of {"tag", "status", "created", "bytes", "release", "qemu"}, oldest first. One that cannot be
- * used has "tag" and "status" ("damaged", else "whole") only, and comes before the others.
+ * Array of {"tag", "status", "created", "bytes", "release", "qemu"}, oldest first. One that cannot
+ * be used has "tag" and "status" ("damaged", else "whole") only, and comes before the others.
  */
 int lab_save_list(const struct lab_place *place, const char *name, json_t **ret,
                   struct xw_error *err);
