@@ -44,8 +44,13 @@ int lab_save_check_restore(const struct lab_place *place, const char *name, cons
 {
     xw_auto_json json_t *manifest = NULL;
     char path[LAB_SAVE_PATH_MAX];
-    int rc = lab_save_read(place, name, tag, ret, &manifest, err);
+    int rc = lab_record_read(place, name, ret, err);
 
+    /* The lab as it is now, which is to end: one that cannot be read may run. */
+    if (rc)
+        return rc;
+    lab_record_free(ret);
+    rc = lab_save_read(place, name, tag, ret, &manifest, err);
     if (rc)
         return rc;
     lab_save_path(name, tag, path);

@@ -102,7 +102,7 @@ def break_record(folder, how):
 
 
 def check_up_of_damaged():
-    """What cannot be read may be a running lab: 'up' leaves it to the user."""
+    """What cannot be read may be a running lab: all but 'down' leave it to the user."""
     for number, (how, says) in enumerate({"later": "made by a later version of xenwright",
                                           "unreadable": "it is a folder",
                                           "nonsense": "'xenwright lab down u2' clears it"}.items()):
@@ -110,6 +110,8 @@ def check_up_of_damaged():
         break_record(folder, how)
         run(1, "up", f"u{number}", "--bare", "--qemu", "/bin/false",
             says=["its record cannot be used", says])
+        for words in (["restore"], ["restore", "--dry-run"], ["save"]):
+            run(1, *words, f"u{number}", "first", says=["its record cannot be used"])
         tap.result((folder / "saves/first/state").exists(), f"a record {how}: up leaves the saved state")
         tap.equal(disks(folder), [0, 1, 2], f"a record {how}: up leaves the disks")
 
