@@ -105,6 +105,17 @@ struct xw_journal_record xw_journal_at(const struct xw_journal *journal, size_t 
                                       json_object_get(step, "args")};
 }
 
+const json_t *xw_journal_find(const struct xw_journal *journal, const char *name)
+{
+    for (size_t i = xw_journal_count(journal); i > 0; i--) {
+        struct xw_journal_record record = xw_journal_at(journal, i - 1);
+
+        if (strcmp(record.name, name) == 0)
+            return record.args;
+    }
+    return NULL;
+}
+
 /*
  * Operations that are done are of no more use: start over behind the header. A kill in between
  * leaves a journal without an operation either way.

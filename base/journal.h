@@ -56,6 +56,9 @@ struct xw_journal_record {
 size_t xw_journal_count(const struct xw_journal *journal);
 struct xw_journal_record xw_journal_at(const struct xw_journal *journal, size_t index);
 
+/* The arguments of the last step of this name; NULL when there was none. */
+const json_t *xw_journal_find(const struct xw_journal *journal, const char *name);
+
 /*
  * args: an object that stays the caller's, or NULL for an empty one. begin: -EBUSY while an
  * operation is pending. step and done: -EINVAL while none is. When writing fails (-ENOSPC …) the

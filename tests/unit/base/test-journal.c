@@ -40,7 +40,8 @@ static void records_survive(void **state)
     assert_int_equal(xw_journal_count(journal), 3);
     assert_string_equal(xw_journal_at(journal, 0).name, "folder");
     assert_int_equal(json_object_size(xw_journal_at(journal, 0).args), 0);
-    assert_true(json_equal(xw_journal_at(journal, 2).args, pid));
+    assert_true(json_equal(xw_journal_find(journal, "qemu"), pid));
+    assert_null(xw_journal_find(journal, "absent"));
     assert_ok(xw_journal_done(journal, &err));
     assert_null(xw_journal_pending(journal));
     assert_int_equal(xw_journal_count(journal), 0);
@@ -113,7 +114,7 @@ static void torn_end_is_dropped(void **state)
         assert_ok(xw_journal_step(journal, "after", NULL, &err));
         xw_journal_close(journal);
         journal = open_journal("cut");
-        assert_string_equal(xw_journal_at(journal, xw_journal_count(journal) - 1).name, "after");
+        assert_non_null(xw_journal_find(journal, "after"));
         xw_journal_close(journal);
     }
     free(text);
