@@ -32,26 +32,43 @@ static int number_of(const char *node, const char *file)
     return name && sscanf(name, "/disk-%d.qcow2", &number) == 1 ? number : -1;
 }
 
+/* The node that the disk of dom0 is attached to. */
+static int find_node(struct xw_qmp *qmp, char *ret, size_t size, struct xw_error *err)
+{
+    xw_auto_json json_t *node = NULL;
+    int rc = xw_qmp_execute(qmp, "qom-get",
+                            json_pack("{s:s, s:s}", "path", "/machine/peripheral/dom0-disk", "property",
+                                      "drive"),
+                            QMP_TIMEOUT_MS, &node, err);
+
+    if (!rc && !json_is_string(node))
+        rc = xw_error_set(err, EPROTO, "QEMU does not show the disk of dom0");
+    if (!rc)
+        snprintf(ret, size, "%s", json_string_value(node));
+    return rc;
+}
+
+/* Not by query-block: it nests what is below a disk, and there may be any number of overlays. */
 int lab_save_find_disk(struct xw_qmp *qmp, struct lab_save_disk *ret, struct xw_error *err)
 {
-    xw_auto_json json_t *blocks = NULL;
+    xw_auto_json json_t *nodes = NULL;
     size_t i;
-    json_t *block;
-    int rc = xw_qmp_execute(qmp, "query-block", NULL, QMP_TIMEOUT_MS, &blocks, err);
+    json_t *entry;
+    int rc = find_node(qmp, ret->node, sizeof(ret->node), err);
 
+    if (!rc)
+        rc = xw_qmp_execute(qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1),
+                            QMP_TIMEOUT_MS, &nodes, err);
     if (rc)
         return rc;
-    json_array_foreach (blocks, i, block) {
-        const char *qdev = json_string_value(json_object_get(block, "qdev"));
+    json_array_foreach (nodes, i, entry) {
         const char *node, *file;
         json_int_t size;
 
-        if (!qdev || !strstr(qdev, "dom0-disk"))
+        if (json_unpack(entry, "{s:s, s:s, s:{s:I}}", "node-name", &node, "file", &file, "image",
+                        "virtual-size", &size) != 0 ||
+            strcmp(node, ret->node) != 0)
             continue;
-        if (json_unpack(block, "{s:{s:s, s:s, s:{s:I}}}", "inserted", "node-name", &node, "file", &file,
-                        "image", "virtual-size", &size) != 0)
-            break;
-        snprintf(ret->node, sizeof(ret->node), "%s", node);
         ret->size = (uint64_t)size;
         ret->number = number_of(node, file);
         if (ret->number >= 0)

@@ -360,6 +360,20 @@ in_a_row() {
 }
 ok "saves in a row: the last one has the disk of all" in_a_row
 
+# The overlays stay below the one that is written to, however many saved states are forgotten.
+many_saves() {
+    local number
+    for number in {1..70}; do
+        exits 0 lab save a "of-$number"
+        exits 0 lab forget a "of-$number"
+    done
+    exits 0 lab save a last
+    exits 0 lab restore a last
+    exits 0 lab exec a -- true
+    exits 0 lab forget a --all
+}
+[ -z "$FULL" ] || ok "more saves than JSON is nested deep" many_saves
+
 gone() {
     local pid
     pid=$(pid_of a)
