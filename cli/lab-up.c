@@ -160,8 +160,6 @@ static void print_plan(const char *name, const struct lab_recipe *recipe,
 {
     const char *release = recipe->release->codename;
 
-    if (plan->damage.code)
-        xw_log(XW_LOG_WARNING, "state %s: %s", plan->state, plan->damage.message);
     if (plan->running)
         printf("lab '%s' is running already\n", name);
     else if (!plan->image[0])

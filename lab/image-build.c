@@ -2,8 +2,8 @@
 /*
  * Making images: mmdebstrap makes the root from packages, make-disk the disk from the root.
  *
- * Everything is made in tmp/image-KEY and renamed to images/KEY when it is whole and on the disk. An
- * exclusive lock on tmp/image-RECIPE.lock keeps a second builder waiting; what a killed one left
+ * Everything is made in tmp/image-RECIPE and renamed to images/KEY when it is whole and on the disk.
+ * An exclusive lock on tmp/image-RECIPE.lock keeps a second builder waiting; what a killed one left
  * in tmp/ is removed by the next.
  */
 #include <errno.h>
@@ -30,8 +30,8 @@ struct build {
     const struct lab_reporter *reporter;
     struct lab_mirror mirror;
     char versions[XW_HASH_TEXT_SIZE]; /* of the versions of all packages */
-    char key[LAB_KEY_MAX];
-    char folder[PATH_MAX];            /* tmp/image-KEY, absolute */
+    char sort[LAB_KEY_MAX];           /* the key, but for its last part */
+    char folder[PATH_MAX];            /* tmp/image-RECIPE, absolute */
     int percent;
     char trouble[512];                /* the first thing apt could not fetch, and why */
     bool trouble_is_exact;            /* it has the address of the file */
@@ -174,16 +174,16 @@ static int resolve_versions(struct build *build, struct xw_error *err)
     return rc;
 }
 
-static void name_image(struct build *build)
+static void name_sort(struct build *build)
 {
     char both[2 * XW_HASH_TEXT_SIZE], hash[XW_HASH_TEXT_SIZE];
-    int at = snprintf(build->key, sizeof(build->key), "%s", build->recipe->release->codename);
+    int at = snprintf(build->sort, sizeof(build->sort), "%s", build->recipe->release->codename);
 
-    for (size_t i = 0; i < build->recipe->layer_count && at < LAB_KEY_MAX - 40; i++)
-        at += snprintf(build->key + at, 24, "+%s", build->recipe->layers[i]);
+    for (size_t i = 0; i < build->recipe->layer_count && at < LAB_KEY_MAX - 50; i++)
+        at += snprintf(build->sort + at, 24, "+%s", build->recipe->layers[i]);
     snprintf(both, sizeof(both), "%s%s", build->recipe->hash, build->versions);
     xw_hash_bytes(both, strlen(both), hash);
-    snprintf(build->key + at, sizeof(build->key) - (size_t)at, "-%.12s", hash);
+    snprintf(build->sort + at, sizeof(build->sort) - (size_t)at, "-%.12s", hash);
 }
 
 static int make_root(struct build *build, struct xw_error *err)
@@ -243,36 +243,24 @@ static json_t *describe(const struct build *build)
 }
 
 /* Give the finished folder its name. */
-static int publish(struct build *build, struct xw_error *err)
+static int publish(struct build *build, char ret[LAB_KEY_MAX], struct xw_error *err)
 {
     static const char *const files[] = {"dom0.qcow2", "xen", "vmlinuz", "initrd.img", NULL};
-    xw_auto_close int folder = open(build->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const struct lab_shelf images = lab_shelf_images(build->place);
     xw_auto_json json_t *manifest = describe(build);
-    int rc;
+    char path[XW_HASH_TEXT_SIZE + 32];
 
     lab_report(build->reporter, "checking the disk", 95);
-    if (folder < 0)
-        return xw_error_set_errno(err, "%s", build->folder);
     if (!manifest)
         return xw_error_set(err, ENOMEM, "out of memory");
-    rc = lab_manifest_add_files(manifest, folder, files, err);
-    if (!rc)
-        rc = lab_manifest_write(manifest, folder, err);
-    if (!rc && syncfs(folder) < 0)
-        rc = xw_error_set_errno(err, "%s", build->folder);
-    if (!rc)
-        rc = xw_file_remove_tree(build->place->images, build->key, err);
-    if (!rc && renameat(AT_FDCWD, build->folder, build->place->images, build->key) < 0)
-        rc = xw_error_set_errno(err, "%s/images/%s", build->place->path, build->key);
-    if (!rc)
-        rc = xw_file_sync_folder_of(build->place->images, build->key, err);
-    return rc;
+    snprintf(path, sizeof(path), "tmp/image-%s", build->recipe->hash);
+    return lab_shelf_put(build->place, &images, path, build->sort, manifest, files, ret, err);
 }
 
-static int make_image(struct build *build, struct xw_error *err)
+static int make_image(struct build *build, char ret[LAB_KEY_MAX], struct xw_error *err)
 {
     int length = snprintf(build->folder, sizeof(build->folder), "%s/tmp/image-%s",
-                          build->place->path, build->key);
+                          build->place->path, build->recipe->hash);
     int rc;
 
     if (length < 0 || (size_t)length >= sizeof(build->folder))
@@ -285,22 +273,10 @@ static int make_image(struct build *build, struct xw_error *err)
     if (!rc)
         rc = make_disk(build, err);
     if (!rc)
-        rc = publish(build, err);
+        rc = publish(build, ret, err);
     if (rc)
         xw_file_remove_tree(AT_FDCWD, build->folder, NULL);
     return rc;
-}
-
-/* Whether images/KEY is there, whole. */
-static bool is_there(const struct build *build)
-{
-    xw_auto_close int folder = openat(build->place->images, build->key,
-                                      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct xw_error ignored = XW_ERROR_INIT;
-    xw_auto_json json_t *manifest = NULL;
-
-    return folder >= 0 && lab_manifest_read(folder, &manifest, &ignored) == 0 &&
-           lab_manifest_check(manifest, folder, false, &ignored) == 0;
 }
 
 int lab_image_build(const struct lab_place *place, const struct lab_data *data,
@@ -309,6 +285,7 @@ int lab_image_build(const struct lab_place *place, const struct lab_data *data,
                     struct xw_error *err)
 {
     struct build build = {.place = place, .data = data, .recipe = recipe, .reporter = reporter};
+    const struct lab_shelf images = lab_shelf_images(place);
     struct xw_lock lock = XW_LOCK_INIT;
     char lock_name[XW_HASH_TEXT_SIZE + 32];
     int rc;
@@ -321,14 +298,12 @@ int lab_image_build(const struct lab_place *place, const struct lab_data *data,
     if (!rc)
         rc = resolve_versions(&build, err);
     if (!rc) {
-        name_image(&build);
-        *ret_made = !is_there(&build);
+        name_sort(&build);
+        *ret_made = lab_shelf_find(&images, build.sort, true, ret->key) != 0;
         if (*ret_made)
-            rc = make_image(&build, err);
+            rc = make_image(&build, ret->key, err);
     }
-    if (!rc)
-        snprintf(ret->key, sizeof(ret->key), "%s", build.key);
-    else
+    if (rc)
         xw_error_prefix(err, "image of %s", recipe->release->codename);
     xw_lock_release(&lock);
     return rc;

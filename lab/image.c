@@ -8,9 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "lab/manifest.h"
 
 static int open_image(const struct lab_place *place, const char *key)
@@ -36,19 +34,10 @@ static bool is_of_recipe(int folder, const struct lab_recipe *recipe, json_t **r
     return true;
 }
 
-/* A damaged image keeps its data under a name that no key has, until the next build clears it. */
-static void set_aside(const struct lab_place *place, const char *key)
-{
-    char name[LAB_KEY_MAX + 16];
-
-    snprintf(name, sizeof(name), ".damaged-%s", key);
-    xw_file_remove_tree(place->images, name, NULL);
-    renameat(place->images, key, place->images, name);
-}
-
 int lab_image_find(const struct lab_place *place, const struct lab_recipe *recipe, bool clear,
                    struct lab_image *ret, struct xw_error *err)
 {
+    const struct lab_shelf images = lab_shelf_images(place);
     int copy = openat(place->images, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     xw_auto_closedir DIR *all = copy >= 0 ? fdopendir(copy) : NULL;
     const struct dirent *entry;
@@ -65,13 +54,11 @@ int lab_image_find(const struct lab_place *place, const struct lab_recipe *recip
         if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof(ret->key))
             continue;
         folder = open_image(place, entry->d_name);
-        if (folder < 0 || !is_of_recipe(folder, recipe, &manifest, &created) || created <= newest)
+        if (folder < 0 || !is_of_recipe(folder, recipe, &manifest, &created) || created <= newest ||
+            lab_shelf_is_aside(&images, entry->d_name))
             continue;
         if (lab_manifest_check(manifest, folder, false, &why)) {
-            xw_log(XW_LOG_WARNING, "image %s: %s; %s", entry->d_name, why.message,
-                   clear ? "it will be made again" : "it cannot be used");
-            if (clear)
-                set_aside(place, entry->d_name);
+            lab_shelf_damaged(&images, entry->d_name, why.message, clear);
             continue;
         }
         newest = created;

@@ -4,8 +4,8 @@
  *
  * An image is a folder images/KEY with dom0.qcow2, xen, vmlinuz, initrd.img, packages and
  * manifest.json (format 1). It is never written to once it is there: labs use overlays of its disk.
- * KEY is release, layers and a hash over the recipe (packages asked for, scripts) and over the
- * versions of all packages in it.
+ * KEY is release, layers, a hash over the recipe (packages asked for, scripts) and over the versions of
+ * all packages in it, and one that no other image has (lab/shelf.h).
  */
 #ifndef LAB_IMAGE_H
 #define LAB_IMAGE_H
@@ -16,9 +16,9 @@
 #include "lab/data.h"
 #include "lab/place.h"
 #include "lab/release.h"
+#include "lab/shelf.h"
 
 #define LAB_LAYERS_MAX 16
-#define LAB_KEY_MAX 160
 
 /* What an image is to be made of. */
 struct lab_recipe {
@@ -50,7 +50,7 @@ struct lab_image {
 /*
  * The newest whole image of a recipe. -ENOENT: there is none. A damaged one (a file's size or time
  * of change, and then its content, is not what the manifest says) is passed over with a warning, and
- * where `clear` is set, put aside.
+ * where `clear` is set, set aside.
  */
 int lab_image_find(const struct lab_place *place, const struct lab_recipe *recipe, bool clear,
                    struct lab_image *ret, struct xw_error *err);

@@ -106,3 +106,14 @@ int lab_manifest_check(const json_t *manifest, int folder, bool content, struct 
     }
     return 0;
 }
+
+int lab_manifest_check_file(const json_t *manifest, int folder, const char *file,
+                            struct xw_error *err)
+{
+    json_t *files, *listed;
+    int rc = xw_json_object(manifest, MANIFEST, "files", &files, err);
+
+    if (!rc)
+        rc = xw_json_object(files, MANIFEST, file, &listed, err);
+    return rc ? rc : check_file(file, listed, folder, false, err);
+}

@@ -28,4 +28,8 @@ int lab_manifest_read(int folder, json_t **ret, struct xw_error *err);
 /* Whether all files are as listed. -EBADMSG names the file that is not. */
 int lab_manifest_check(const json_t *manifest, int folder, bool content, struct xw_error *err);
 
+/* The same for one file, by size and time. */
+int lab_manifest_check_file(const json_t *manifest, int folder, const char *file,
+                            struct xw_error *err);
+
 #endif

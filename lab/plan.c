@@ -47,11 +47,11 @@ static int find_state(const struct lab_place *place, const struct lab_data *data
     if (!rc)
         rc = lab_choose_accel(place, &machine, err);
     if (!rc)
-        rc = lab_state_name(data, image, &qemu, &machine, &state, err);
+        rc = lab_state_find(place, data, image, &qemu, &machine, false, &state, err);
     if (rc)
         return rc;
     snprintf(ret->state, sizeof(ret->state), "%s", state.key);
-    ret->restores = lab_state_check(place, state.key, &ret->damage) == 0;
+    ret->restores = state.there;
     return 0;
 }
 

@@ -8,9 +8,8 @@
 struct lab_plan {
     bool running;             /* nothing would be done */
     char image[LAB_KEY_MAX];  /* "": one would be made, and a state of it */
-    char state[LAB_KEY_MAX];  /* "": the lab would boot afresh */
+    char state[LAB_KEY_MAX];  /* "": the lab would boot afresh; of one to be made: as in lab_state */
     bool restores;            /* the state is there; else it would be made by a boot */
-    struct xw_error damage;   /* why a state that is there cannot be used */
 };
 
 int lab_up_plan(const struct lab_place *place, const struct lab_data *data, struct lab_wish *wish,

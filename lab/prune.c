@@ -108,48 +108,60 @@ static void image_of(const struct lab_place *place, const char *state, char out[
     snprintf(out, LAB_KEY_MAX, "%s", image ? image : "");
 }
 
-/* Why a folder may go; NULL when it is to stay. */
-static const char *reason(const struct lab_place *place, const char *kind, int parent, const char *key,
-                          const json_t *needed, bool all)
+/* Whether nothing is woken from a state any more, since nothing is made of its image. */
+static bool is_outlived(const struct lab_place *place, const char *state)
 {
+    const struct lab_shelf images = lab_shelf_images(place);
     char image[LAB_KEY_MAX];
+
+    image_of(place, state, image);
+    return !image[0] || faccessat(place->images, image, F_OK, 0) < 0 ||
+           lab_shelf_is_aside(&images, image);
+}
+
+/* Why a folder may go; NULL when it is to stay. */
+static const char *reason(const struct lab_place *place, const struct lab_shelf *shelf,
+                          const char *key, const json_t *needed, bool all)
+{
     struct stat info;
 
+    /* Earlier versions gave damaged ones such a name. */
     if (strncmp(key, ".damaged-", 9) == 0)
         return "damaged";
     if (key[0] == '.' || json_object_get(needed, key))
         return NULL;
-    if (strcmp(kind, "state") == 0) {
-        image_of(place, key, image);
-        if (!image[0] || faccessat(place->images, image, F_OK, 0) < 0)
-            return "its image is gone";
-    }
+    if (lab_shelf_is_aside(shelf, key))
+        return "damaged";
+    if (strcmp(shelf->kind, "state") == 0 && is_outlived(place, key))
+        return "its image is gone";
     if (all)
         return "no lab needs it";
-    if (fstatat(parent, key, &info, 0) == 0 && time(NULL) - info.st_mtime > LAB_PRUNE_DAYS * 86400)
+    if (fstatat(shelf->folder, key, &info, 0) == 0 &&
+        time(NULL) - info.st_mtime > LAB_PRUNE_DAYS * 86400)
         return "not used for long";
     return NULL;
 }
 
-static int prune_kind(const struct lab_place *place, const char *kind, int parent,
-                      const json_t *needed, bool all, bool dry_run, json_t *removed,
-                      struct xw_error *err)
+static int prune_shelf(const struct lab_place *place, const struct lab_shelf *shelf,
+                       const json_t *needed, bool all, bool dry_run, json_t *removed,
+                       struct xw_error *err)
 {
-    int copy = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int copy = openat(shelf->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     xw_auto_closedir DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
     const struct dirent *entry;
     int rc = 0;
 
     while (folder && !rc && (entry = readdir(folder))) {
-        const char *why = reason(place, kind, parent, entry->d_name, needed, all);
+        const char *why = reason(place, shelf, entry->d_name, needed, all);
 
         if (!why)
             continue;
-        json_array_append_new(removed, json_pack("{s:s, s:s, s:I, s:s}", "kind", kind, "key", entry->d_name,
-                                                 "bytes", disk_bytes(place, kind, entry->d_name), "why",
+        json_array_append_new(removed, json_pack("{s:s, s:s, s:I, s:s}", "kind", shelf->kind, "key",
+                                                 entry->d_name, "bytes",
+                                                 disk_bytes(place, shelf->kind, entry->d_name), "why",
                                                  why));
         if (!dry_run)
-            rc = xw_file_remove_tree(parent, entry->d_name, err);
+            rc = xw_file_remove_tree(shelf->folder, entry->d_name, err);
     }
     return rc;
 }
@@ -157,6 +169,7 @@ static int prune_kind(const struct lab_place *place, const char *kind, int paren
 /* Images below states that stay are needed too. States go first, so that their images can follow. */
 static void need_images(const struct lab_place *place, struct needed *needed, bool all)
 {
+    const struct lab_shelf states = lab_shelf_states(place);
     int copy = openat(place->states, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     xw_auto_closedir DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
     const struct dirent *entry;
@@ -164,7 +177,7 @@ static void need_images(const struct lab_place *place, struct needed *needed, bo
 
     while (folder && (entry = readdir(folder))) {
         if (entry->d_name[0] == '.' ||
-            reason(place, "state", place->states, entry->d_name, needed->states, all))
+            reason(place, &states, entry->d_name, needed->states, all))
             continue;
         image_of(place, entry->d_name, image);
         need(needed->images, image);
@@ -175,6 +188,7 @@ int lab_prune(const struct lab_place *place, bool all, bool dry_run, json_t **re
               struct xw_error *err)
 {
     xw_auto_json json_t *images = json_object(), *states = json_object(), *removed = json_array();
+    const struct lab_shelf on_images = lab_shelf_images(place), on_states = lab_shelf_states(place);
     struct needed needed = {images, states};
     struct xw_lock lock = XW_LOCK_INIT;
     int rc = xw_lock_take(&lock, place->cache, LAB_USE_LOCK, XW_LOCK_EXCLUSIVE, 0, NULL);
@@ -186,10 +200,10 @@ int lab_prune(const struct lab_place *place, bool all, bool dry_run, json_t **re
     rc = find_needed(place, &needed, err);
     if (!rc) {
         need_images(place, &needed, all);
-        rc = prune_kind(place, "state", place->states, states, all, dry_run, removed, err);
+        rc = prune_shelf(place, &on_states, states, all, dry_run, removed, err);
     }
     if (!rc)
-        rc = prune_kind(place, "image", place->images, images, all, dry_run, removed, err);
+        rc = prune_shelf(place, &on_images, images, all, dry_run, removed, err);
     xw_lock_release(&lock);
     if (!rc)
         *ret = json_incref(removed);

@@ -16,6 +16,23 @@
 #include "lab/save-files.h"
 #include "lab/save.h"
 
+/* The disks below those of the lab itself. */
+static int check_base(const struct lab_place *place, const char *tag,
+                      const struct lab_record *record, struct xw_error *err)
+{
+    const struct lab_shelf images = lab_shelf_images(place), states = lab_shelf_states(place);
+    struct xw_error why = XW_ERROR_INIT;
+    int rc = lab_shelf_check_file(&images, record->image, "dom0.qcow2", &why);
+
+    if (!rc && record->state[0])
+        rc = lab_shelf_check_file(&states, record->state, "disk.qcow2", &why);
+    if (rc)
+        xw_error_set(err, -rc, "lab '%s': saved state '%s': its disk stands on another (%s), without "
+                     "which it cannot be restored; 'xenwright lab forget %s %s' removes it",
+                     record->name, tag, why.message, record->name, tag);
+    return rc;
+}
+
 /*
  * The QEMU that saved it: where it was then, else the one that is used now. The version decides,
  * and the record names what was found.
@@ -60,6 +77,8 @@ int lab_save_check_restore(const struct lab_place *place, const char *name, cons
     if (rc)
         xw_error_prefix(err, "lab '%s': saved state '%s'", name, tag);
     else
+        rc = check_base(place, tag, ret, err);
+    if (!rc)
         rc = find_qemu(place, tag, ret, err);
     if (rc)
         lab_record_free(ret);

@@ -100,7 +100,7 @@ int lab_state_wait_ready(const struct lab_place *place, const char *name, pid_t 
 /* A state in the making: its folder in tmp/, and the folder of its sockets in labs/. */
 struct making {
     const struct lab_place *place;
-    const char *key;
+    char *key; /* of LAB_KEY_MAX */
     char run[LAB_NAME_MAX + 1];       /* name in labs/ */
     char folder_name[LAB_KEY_MAX + 32]; /* in the cache */
     int folder;
@@ -194,6 +194,7 @@ static int publish(struct making *making, const struct lab_image *image, const s
 {
     static const char *const files[] = {"ram.img", "device.state", "disk.qcow2", "xen", "vmlinuz",
                                         "initrd.img", NULL};
+    const struct lab_shelf states = lab_shelf_states(making->place);
     xw_auto_close int ram = openat(making->folder, "ram.img", O_RDWR | O_CLOEXEC);
     xw_auto_json json_t *manifest = json_pack(
         "{s:i, s:s, s:s, s:s, s:o, s:I}", "format", LAB_MANIFEST_FORMAT, "kind", "state", "image",
@@ -206,26 +207,14 @@ static int publish(struct making *making, const struct lab_image *image, const s
     if (!manifest)
         return xw_error_set(err, ENOMEM, "out of memory");
     rc = xw_sparse_punch(ram, NULL, err);
-    if (!rc && syncfs(ram) < 0)
-        rc = xw_error_set_errno(err, "ram.img");
-    if (!rc)
-        rc = lab_manifest_add_files(manifest, making->folder, files, err);
-    if (!rc)
-        rc = lab_manifest_write(manifest, making->folder, err);
-    if (!rc)
-        rc = xw_file_remove_tree(making->place->states, making->key, err);
-    if (!rc && renameat(making->place->cache, making->folder_name, making->place->states,
-                        making->key) < 0)
-        rc = xw_error_set_errno(err, "states/%s", making->key);
-    if (!rc)
-        rc = xw_file_sync_folder_of(making->place->states, making->key, err);
-    return rc;
+    return rc ? rc : lab_shelf_put(making->place, &states, making->folder_name, making->key, manifest,
+                                   files, making->key, err);
 }
 
 int lab_state_make(const struct lab_place *place, const struct lab_data *data,
                    const struct lab_image *image, const struct lab_qemu *qemu,
-                   const struct lab_machine *machine, const char *key,
-                   const struct lab_reporter *reporter, struct xw_error *err)
+                   const struct lab_machine *machine, const struct lab_reporter *reporter,
+                   char key[LAB_KEY_MAX], struct xw_error *err)
 {
     struct making making = {.place = place, .key = key, .folder = -1, .alive = XW_LOCK_INIT};
     int rc = open_folders(&making, err);

@@ -5,10 +5,13 @@
 
 #include "lab/state.h"
 
-/* With the lock of the state held. What an earlier, killed attempt left is cleared first. */
+/*
+ * With the lock of the state held. What an earlier, killed attempt left is cleared first. key: its
+ * beginning, which becomes the whole.
+ */
 int lab_state_make(const struct lab_place *place, const struct lab_data *data,
                    const struct lab_image *image, const struct lab_qemu *qemu,
-                   const struct lab_machine *machine, const char *key,
-                   const struct lab_reporter *reporter, struct xw_error *err);
+                   const struct lab_machine *machine, const struct lab_reporter *reporter,
+                   char key[LAB_KEY_MAX], struct xw_error *err);
 
 #endif

@@ -3,15 +3,13 @@
 #include "lab/state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/lock.h"
-#include "base/log.h"
-#include "lab/manifest.h"
 #include "lab/state-make.h"
 
 #define STATE_FORMAT 1 /* to be raised when states are made in another way */
@@ -27,9 +25,10 @@ static int hash_member(json_t *shape, const char *member, const char *path, stru
     return rc;
 }
 
-static int make_key(const struct lab_data *data, const struct lab_image *image,
-                    const struct lab_qemu *qemu, const struct lab_machine *machine,
-                    char out[LAB_KEY_MAX], struct xw_error *err)
+/* The key, but for its last part. */
+static int name_sort(const struct lab_data *data, const struct lab_image *image,
+                     const struct lab_qemu *qemu, const struct lab_machine *machine,
+                     char out[LAB_KEY_MAX], struct xw_error *err)
 {
     xw_auto_json json_t *shape = json_pack("{s:i, s:s, s:s, s:o}", "format", STATE_FORMAT, "image",
                                            image->key, "qemu", qemu->version, "machine",
@@ -55,53 +54,22 @@ static int make_key(const struct lab_data *data, const struct lab_image *image,
     return 0;
 }
 
-static int open_state(const struct lab_place *place, const char *key)
+int lab_state_find(const struct lab_place *place, const struct lab_data *data,
+                   const struct lab_image *image, const struct lab_qemu *qemu,
+                   const struct lab_machine *machine, bool clear, struct lab_state *ret,
+                   struct xw_error *err)
 {
-    return openat(place->states, key, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
+    const struct lab_shelf states = lab_shelf_states(place);
+    char sort[LAB_KEY_MAX];
+    int rc = name_sort(data, image, qemu, machine, sort, err);
 
-/* 0, -ENOENT, or -EBADMSG with why it cannot be used. */
-static int check_state(const struct lab_place *place, const char *key, bool content,
-                       struct xw_error *err)
-{
-    xw_auto_close int folder = open_state(place, key);
-    xw_auto_json json_t *manifest = NULL;
-
-    if (folder < 0)
-        return -ENOENT;
-    if (lab_manifest_read(folder, &manifest, err) ||
-        lab_manifest_check(manifest, folder, content, err))
-        return -EBADMSG;
-    return 0;
-}
-
-int lab_state_check(const struct lab_place *place, const char *key, struct xw_error *err)
-{
-    return check_state(place, key, false, err);
-}
-
-int lab_state_name(const struct lab_data *data, const struct lab_image *image,
-                   const struct lab_qemu *qemu, const struct lab_machine *machine,
-                   struct lab_state *ret, struct xw_error *err)
-{
+    if (rc)
+        return rc;
     ret->made = false;
-    return make_key(data, image, qemu, machine, ret->key, err);
-}
-
-int lab_state_verify(const struct lab_place *place, const char *key, struct xw_error *err)
-{
-    return check_state(place, key, true, err);
-}
-
-void lab_state_set_aside(const struct lab_place *place, const char *key, const char *why)
-{
-    char name[LAB_KEY_MAX + 16];
-
-    /* Labs that run from it have its files open; the next of its kind clears the folder. */
-    snprintf(name, sizeof(name), ".damaged-%s", key);
-    xw_log(XW_LOG_WARNING, "state %s: %s; it will be made again", key, why);
-    xw_file_remove_tree(place->states, name, NULL);
-    renameat(place->states, key, place->states, name);
+    ret->there = lab_shelf_find(&states, sort, clear, ret->key) == 0;
+    if (!ret->there)
+        memcpy(ret->key, sort, sizeof(sort));
+    return 0;
 }
 
 /* The files of the state as the machine's own. */
@@ -112,24 +80,18 @@ static void use_files(struct lab_machine *machine, const char *key)
     snprintf(machine->initrd, sizeof(machine->initrd), "../states/%s/initrd.img", key);
 }
 
-/* With the lock of the state held: find it, or make it. */
+/* With the lock of the state held: somebody else may have made it meanwhile. */
 static int get_locked(const struct lab_place *place, const struct lab_data *data,
                       const struct lab_image *image, const struct lab_qemu *qemu,
-                      struct lab_machine *machine, const struct lab_reporter *reporter,
+                      const struct lab_machine *machine, const struct lab_reporter *reporter,
                       struct lab_state *ret, struct xw_error *err)
 {
-    struct xw_error why = XW_ERROR_INIT;
-    int rc = check_state(place, ret->key, false, &why);
+    int rc = lab_state_find(place, data, image, qemu, machine, true, ret, err);
 
-    if (rc == -EBADMSG)
-        lab_state_set_aside(place, ret->key, why.message);
-    if (rc) {
-        rc = lab_state_make(place, data, image, qemu, machine, ret->key, reporter, err);
-        ret->made = true;
-    }
-    if (!rc)
-        use_files(machine, ret->key);
-    return rc;
+    if (rc || ret->there)
+        return rc;
+    ret->made = true;
+    return lab_state_make(place, data, image, qemu, machine, reporter, ret->key, err);
 }
 
 int lab_state_get(const struct lab_place *place, const struct lab_data *data,
@@ -139,21 +101,18 @@ int lab_state_get(const struct lab_place *place, const struct lab_data *data,
 {
     struct xw_lock lock = XW_LOCK_INIT;
     char lock_name[LAB_KEY_MAX + 32];
-    int rc;
-
-    rc = lab_state_name(data, image, qemu, machine, ret, err);
-    if (rc)
-        return rc;
     /* The usual case needs no lock: a state that is there is whole. */
-    if (check_state(place, ret->key, false, NULL) == 0) {
-        use_files(machine, ret->key);
-        return 0;
+    int rc = lab_state_find(place, data, image, qemu, machine, true, ret, err);
+
+    if (!rc && !ret->there) {
+        snprintf(lock_name, sizeof(lock_name), "tmp/state-%s.lock", ret->key);
+        lab_report(reporter, "waiting for another xenwright that makes this state", -1);
+        rc = xw_lock_take(&lock, place->cache, lock_name, XW_LOCK_EXCLUSIVE, -1, err);
+        if (!rc)
+            rc = get_locked(place, data, image, qemu, machine, reporter, ret, err);
+        xw_lock_release(&lock);
     }
-    snprintf(lock_name, sizeof(lock_name), "tmp/state-%s.lock", ret->key);
-    lab_report(reporter, "waiting for another xenwright that makes this state", -1);
-    rc = xw_lock_take(&lock, place->cache, lock_name, XW_LOCK_EXCLUSIVE, -1, err);
     if (!rc)
-        rc = get_locked(place, data, image, qemu, machine, reporter, ret, err);
-    xw_lock_release(&lock);
+        use_files(machine, ret->key);
     return rc;
 }

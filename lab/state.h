@@ -7,8 +7,9 @@
  * Labs map ram.img privately and put an overlay on disk.qcow2, so any number of them wakes from one state,
  * in the time it takes to start QEMU.
  *
- * KEY is a hash over all that a state depends on: the image, QEMU's version, the machine's shape, the
- * agent. A state is never changed; what no longer fits is simply not found.
+ * KEY is a hash over all that a state depends on (the image, QEMU's version, the machine's shape, the
+ * agent) and one that no other state has (lab/shelf.h). A state is never changed; what no longer fits is
+ * simply not found.
  */
 #ifndef LAB_STATE_H
 #define LAB_STATE_H
@@ -18,7 +19,8 @@
 #include "lab/machine.h"
 
 struct lab_state {
-    char key[LAB_KEY_MAX];
+    char key[LAB_KEY_MAX]; /* of one that is not there: without its last part */
+    bool there;
     bool made; /* by this call */
 };
 
@@ -45,18 +47,10 @@ int lab_state_boot_files(const struct lab_place *place, const struct lab_data *d
 int lab_state_wait_ready(const struct lab_place *place, const char *name, pid_t pid,
                          const struct lab_reporter *reporter, struct xw_error *err);
 
-/* Fill in the name only: that of the state `lab_state_get` would find or make. */
-int lab_state_name(const struct lab_data *data, const struct lab_image *image,
-                   const struct lab_qemu *qemu, const struct lab_machine *machine,
-                   struct lab_state *ret, struct xw_error *err);
-
-/* Whether there is a whole state of that name: 0, -ENOENT (without a message), -EBADMSG. */
-int lab_state_check(const struct lab_place *place, const char *key, struct xw_error *err);
-
-/* Hash the content of all files of a state: -EBADMSG names the one that is damaged. */
-int lab_state_verify(const struct lab_place *place, const char *key, struct xw_error *err);
-
-/* Take a state that turned out not to work out of the way, with a warning. */
-void lab_state_set_aside(const struct lab_place *place, const char *key, const char *why);
+/* Only look for it. clear: damaged ones are set aside. */
+int lab_state_find(const struct lab_place *place, const struct lab_data *data,
+                   const struct lab_image *image, const struct lab_qemu *qemu,
+                   const struct lab_machine *machine, bool clear, struct lab_state *ret,
+                   struct xw_error *err);
 
 #endif

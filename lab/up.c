@@ -232,6 +232,7 @@ static int restore_or_boot(struct raising *raising, enum lab_up_outcome *ret_out
 
 static int up_held(struct raising *raising, enum lab_up_outcome *ret_outcome, struct xw_error *err)
 {
+    const struct lab_shelf states = lab_shelf_states(raising->place);
     struct xw_error damage = XW_ERROR_INIT;
     bool running;
     int rc = look_first(raising, &running, err);
@@ -252,8 +253,8 @@ static int up_held(struct raising *raising, enum lab_up_outcome *ret_outcome, st
         rc = restore_or_boot(raising, ret_outcome, err);
     /* A state that does not wake may have rotted on the disk: only then is reading all of it worth it. */
     if (rc && raising->restore_failed &&
-        lab_state_verify(raising->place, raising->record->state, &damage) == -EBADMSG) {
-        lab_state_set_aside(raising->place, raising->record->state, damage.message);
+        lab_shelf_check(&states, raising->record->state, true, &damage)) {
+        lab_shelf_damaged(&states, raising->record->state, damage.message, true);
         lab_record_free(raising->record);
         raising->restore_failed = false;
         if (err)

@@ -143,13 +143,13 @@ state_file() {
     echo "$XENWRIGHT_CACHE"/states/*/"$1"
 }
 
-# Only the state that is used here: others may be there as well.
+# own_state NAME [FOLDER…]: own_cache, with only the state that is used here: others may be there as well.
 own_state() {
     local key
     exits 0 lab up d --bare --dry-run
     key=$(sed -n 's/^would start lab .* from state //p' "$OUT")
     [ -n "$key" ]
-    own_cache "$1"
+    own_cache "$@"
     rm "$XENWRIGHT_CACHE/states"
     mkdir -m 700 "$XENWRIGHT_CACHE/states"
     cp -r --preserve=all --link "$OF/states/$key" "$XENWRIGHT_CACHE/states/" 2>/dev/null ||
@@ -195,9 +195,21 @@ state_undescribed() {
     says "manifest.json"
 }
 
+# boots_anew TEXT: 'lab up' says so and begins to boot; it is not waited for.
+boots_anew() {
+    local pid
+    xenwright lab up d --bare >"$OUT" 2>"$ERR" &
+    pid=$!
+    wait_line "$1; it will be made again" "$ERR" 90
+    until processes_in "$LABS" | grep -q 'xenwright-lab-.state-'; do
+        alive "$pid"
+    done
+    kill -KILL "$pid"
+}
+
 # Neither size nor time tell: it shows when the state does not wake, and only then all is read.
 state_rotten() {
-    local file pid
+    local file
     own_state rotten
     file=$(state_file device.state)
     cp --preserve=all "$file" "$WORK/like"
@@ -210,13 +222,7 @@ state_rotten() {
         says "device.state is damaged: its content has changed; it will be made again" "(booted "
         return
     fi
-    xenwright lab up d --bare >"$OUT" 2>"$ERR" &
-    pid=$!
-    wait_line "device.state is damaged: its content has changed; it will be made again" "$ERR" 90
-    until processes_in "$LABS" | grep -q 'xenwright-lab-.state-'; do
-        alive "$pid"
-    done
-    kill -KILL "$pid"
+    boots_anew "device.state is damaged: its content has changed"
 }
 
 image_file() {
@@ -233,6 +239,31 @@ image_truncated() {
     done
     WHAT="make an image of trixie" would d
     says "vmlinuz is damaged: it has 1000 bytes"
+}
+
+# A saved lab stands on the disk of its state. That is not exchanged for another, and not removed.
+base_set_aside() {
+    local disk
+    own_state base images
+    exits 0 lab up s --bare
+    exits 0 lab exec s -- sh -c 'echo kept >/root/mark; sync'
+    exits 0 lab save s kept
+    exits 0 lab down s
+    replaced "$(state_file device.state)"
+    truncate -s 1000 "$(state_file device.state)"
+    boots_anew "device.state is damaged: it has 1000 bytes"
+    exits 0 lab prune --all
+    exits 0 lab restore s kept
+    same kept "$(lab exec s -- cat /root/mark)"
+    exits 0 lab down s
+    disk=$(state_file disk.qcow2)
+    replaced "$disk"
+    truncate -s 1000 "$disk"
+    exits 1 lab restore s kept
+    one_complaint
+    says "'kept'" "states/$(basename "$(dirname "$disk")"): disk.qcow2 is damaged" "xenwright lab forget s kept"
+    same down "$(status_of s)"
+    exits 0 lab forget s kept
 }
 
 other_qemu() {
@@ -367,6 +398,7 @@ ok "a state with a changed file would be made again" state_changed
 ok "a state with a missing file would be made again" state_missing
 ok "a state without a manifest would be made again" state_undescribed
 ok "a state that has rotted unseen is made again" state_rotten
+ok "a saved lab outlives that its state is made again, but not the loss of its disk" base_set_aside
 ok "an image with a file cut off would be made again" image_truncated
 ok "a state of another QEMU is not used, and a saved one says why" other_qemu
 ok "a damaged saved state is not restored" saved_damaged
