@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "lab/control.h"
+#include "lab/failed.h"
 #include "lab/link.h"
 #include "lab/manifest.h"
 #include "lab/overlay.h"
@@ -153,6 +154,7 @@ int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *
     if (!rc)
         rc = xw_journal_done(hold->journal, err);
     if (rc) {
+        lab_failed_keep(hold->place, hold->name, hold->name, err);
         xw_error_prefix(err, "lab '%s' cannot be restored", hold->name);
         lab_down_held(hold, NULL);
         lab_record_free(ret);

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "lab/control.h"
+#include "lab/failed.h"
 #include "lab/manifest.h"
 #include "lab/overlay.h"
 #include "lab/run.h"
@@ -211,7 +212,7 @@ static int publish(struct making *making, const struct lab_image *image, const s
                                    files, making->key, err);
 }
 
-int lab_state_make(const struct lab_place *place, const struct lab_data *data,
+int lab_state_make(const struct lab_place *place, const char *lab, const struct lab_data *data,
                    const struct lab_image *image, const struct lab_qemu *qemu,
                    const struct lab_machine *machine, const struct lab_reporter *reporter,
                    char key[LAB_KEY_MAX], struct xw_error *err)
@@ -230,14 +231,12 @@ int lab_state_make(const struct lab_place *place, const struct lab_data *data,
     if (!rc)
         rc = publish(&making, image, qemu, machine, err);
     xw_lock_release(&making.alive);
-    if (rc)
+    if (rc) {
+        lab_failed_keep(place, making.run, lab, err);
         xw_error_prefix(err, "the first boot of %s", image->key);
+    }
     if (making.folder >= 0)
         close(making.folder);
-    /* Of a boot that failed, the console log stays until the next try. */
-    if (rc)
-        lab_control_end(place, making.run, making.pid, NULL);
-    else
-        xw_file_remove_tree(place->labs, making.run, NULL);
+    clear(&making, NULL);
     return rc;
 }

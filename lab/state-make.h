@@ -7,9 +7,9 @@
 
 /*
  * With the lock of the state held. What an earlier, killed attempt left is cleared first. key: its
- * beginning, which becomes the whole.
+ * beginning, which becomes the whole. lab: for whom.
  */
-int lab_state_make(const struct lab_place *place, const struct lab_data *data,
+int lab_state_make(const struct lab_place *place, const char *lab, const struct lab_data *data,
                    const struct lab_image *image, const struct lab_qemu *qemu,
                    const struct lab_machine *machine, const struct lab_reporter *reporter,
                    char key[LAB_KEY_MAX], struct xw_error *err);

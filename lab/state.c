@@ -81,7 +81,7 @@ static void use_files(struct lab_machine *machine, const char *key)
 }
 
 /* With the lock of the state held: somebody else may have made it meanwhile. */
-static int get_locked(const struct lab_place *place, const struct lab_data *data,
+static int get_locked(const struct lab_place *place, const char *lab, const struct lab_data *data,
                       const struct lab_image *image, const struct lab_qemu *qemu,
                       const struct lab_machine *machine, const struct lab_reporter *reporter,
                       struct lab_state *ret, struct xw_error *err)
@@ -91,10 +91,10 @@ static int get_locked(const struct lab_place *place, const struct lab_data *data
     if (rc || ret->there)
         return rc;
     ret->made = true;
-    return lab_state_make(place, data, image, qemu, machine, reporter, ret->key, err);
+    return lab_state_make(place, lab, data, image, qemu, machine, reporter, ret->key, err);
 }
 
-int lab_state_get(const struct lab_place *place, const struct lab_data *data,
+int lab_state_get(const struct lab_place *place, const char *lab, const struct lab_data *data,
                   const struct lab_image *image, const struct lab_qemu *qemu,
                   struct lab_machine *machine, const struct lab_reporter *reporter,
                   struct lab_state *ret, struct xw_error *err)
@@ -109,7 +109,7 @@ int lab_state_get(const struct lab_place *place, const struct lab_data *data,
         lab_report(reporter, "waiting for another xenwright that makes this state", -1);
         rc = xw_lock_take(&lock, place->cache, lock_name, XW_LOCK_EXCLUSIVE, -1, err);
         if (!rc)
-            rc = get_locked(place, data, image, qemu, machine, reporter, ret, err);
+            rc = get_locked(place, lab, data, image, qemu, machine, reporter, ret, err);
         xw_lock_release(&lock);
     }
     if (!rc)

@@ -27,9 +27,9 @@ struct lab_state {
 /*
  * Complete the machine (its files become those of the state), and find its state or boot and freeze
  * one. A damaged state is set aside with a warning and made again. Waits for somebody who is
- * making the same one.
+ * making the same one. Of a boot that fails it is kept as of a try of `lab` (lab/failed.h).
  */
-int lab_state_get(const struct lab_place *place, const struct lab_data *data,
+int lab_state_get(const struct lab_place *place, const char *lab, const struct lab_data *data,
                   const struct lab_image *image, const struct lab_qemu *qemu,
                   struct lab_machine *machine, const struct lab_reporter *reporter,
                   struct lab_state *ret, struct xw_error *err);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "lab/control.h"
+#include "lab/failed.h"
 #include "lab/lab.h"
 #include "lab/link.h"
 #include "lab/overlay.h"
@@ -163,8 +164,10 @@ static int raise_lab(struct raising *raising, struct xw_error *err)
         rc = lab_record_write(raising->place, record, err);
     if (!rc)
         rc = xw_journal_done(raising->hold.journal, err);
-    if (rc)
+    if (rc) {
+        lab_failed_keep(raising->place, record->name, record->name, err);
         lab_down_held(&raising->hold, NULL);
+    }
     return rc;
 }
 
@@ -214,8 +217,9 @@ static int restore_or_boot(struct raising *raising, enum lab_up_outcome *ret_out
 
     raising->record->machine = raising->wish->machine;
     if (!rc && !raising->wish->fresh)
-        rc = lab_state_get(place, raising->data, &raising->image, &raising->record->qemu,
-                           &raising->record->machine, raising->reporter, &state, err);
+        rc = lab_state_get(place, raising->hold.name, raising->data, &raising->image,
+                           &raising->record->qemu, &raising->record->machine, raising->reporter,
+                           &state, err);
     if (rc) {
         xw_lock_release(&use);
         return rc;

@@ -159,6 +159,26 @@ after_crash() {
     again restore c kept
 }
 
+# comes_up_not [OPTION…]: Xen finds no kernel for dom0 and panics; the lab is gone, its console is not.
+comes_up_not() {
+    local kept=$LABS/.failed-k
+    exits 1 lab up k --bare --kernel "$WORK/nonsense" "$@"
+    one_complaint
+    says "lab 'k': Xen crashed while it came up: Could not construct domain 0" "kept in $kept"
+    grep -q "Panic on CPU 0" "$kept/console.log"
+    grep -q '"reason": "Could not construct domain 0"' "$kept/crash.json"
+    same "" "$(status_of k)"
+    same "" "$(find "$XENWRIGHT_CACHE/states/" "$LABS" -name '.new-*' -o -name '.state-*')"
+}
+
+no_boot() {
+    own_cache boot images states
+    head -c 100000 /dev/urandom >"$WORK/nonsense"
+    comes_up_not
+    comes_up_not --fresh
+}
+
+ok "a Xen that crashes while it boots: the report is kept" no_boot
 up c --bare
 ok "debug key C without a crash kernel harms nothing" key_without_kernel
 ok "BUG() in Xen" bug
