@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/lock.h"
+#include "lab/failed.h"
 #include "lab/manifest.h"
 #include "lab/record.h"
 #include "lab/save-files.h"
@@ -77,8 +78,8 @@ static int find_needed(const struct lab_place *place, struct needed *needed, str
     return rc;
 }
 
-/* Bytes that a folder takes on the disk. */
-static json_int_t disk_bytes(const struct lab_place *place, const char *kind, const char *key)
+/* Bytes that a folder of the cache takes on the disk. */
+static json_int_t disk_bytes(const struct lab_place *place, const char *folder)
 {
     char path[2 * PATH_MAX];
     char *const roots[] = {path, NULL};
@@ -86,7 +87,7 @@ static json_int_t disk_bytes(const struct lab_place *place, const char *kind, co
     FTSENT *entry;
     FTS *tree;
 
-    snprintf(path, sizeof(path), "%s/%ss/%s", place->path, kind, key);
+    snprintf(path, sizeof(path), "%s/%s", place->path, folder);
     tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
     while (tree && (entry = fts_read(tree)))
         if (entry->fts_info == FTS_F)
@@ -142,6 +143,16 @@ static const char *reason(const struct lab_place *place, const struct lab_shelf 
     return NULL;
 }
 
+/* A row of what goes; `folder` is its path in the cache. */
+static int take_away(const struct lab_place *place, const char *kind, const char *key,
+                     const char *folder, const char *why, bool dry_run, json_t *removed,
+                     struct xw_error *err)
+{
+    json_array_append_new(removed, json_pack("{s:s, s:s, s:I, s:s}", "kind", kind, "key", key, "bytes",
+                                             disk_bytes(place, folder), "why", why));
+    return dry_run ? 0 : xw_file_remove_tree(place->cache, folder, err);
+}
+
 static int prune_shelf(const struct lab_place *place, const struct lab_shelf *shelf,
                        const json_t *needed, bool all, bool dry_run, json_t *removed,
                        struct xw_error *err)
@@ -153,16 +164,62 @@ static int prune_shelf(const struct lab_place *place, const struct lab_shelf *sh
 
     while (folder && !rc && (entry = readdir(folder))) {
         const char *why = reason(place, shelf, entry->d_name, needed, all);
+        char path[NAME_MAX + 32];
 
         if (!why)
             continue;
-        json_array_append_new(removed, json_pack("{s:s, s:s, s:I, s:s}", "kind", shelf->kind, "key",
-                                                 entry->d_name, "bytes",
-                                                 disk_bytes(place, shelf->kind, entry->d_name), "why",
-                                                 why));
-        if (!dry_run)
-            rc = xw_file_remove_tree(shelf->folder, entry->d_name, err);
+        snprintf(path, sizeof(path), "%ss/%s", shelf->kind, entry->d_name);
+        rc = take_away(place, shelf->kind, entry->d_name, path, why, dry_run, removed, err);
     }
+    return rc;
+}
+
+/* What commands left that failed or were killed. */
+struct remains {
+    const char *folder, *prefix;
+    const char *lock; /* held by who is at work on it; NULL: nobody is while the use lock is ours */
+    const char *why;
+};
+
+static int prune_remains(const struct lab_place *place, const struct remains *remains, bool dry_run,
+                         json_t *removed, struct xw_error *err)
+{
+    int copy = openat(place->cache, remains->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    xw_auto_closedir DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
+    const struct dirent *entry;
+    int rc = 0;
+
+    while (folder && !rc && (entry = readdir(folder))) {
+        char path[NAME_MAX + 32], lock_path[NAME_MAX + 64];
+        struct xw_lock lock = XW_LOCK_INIT;
+        struct stat info;
+
+        snprintf(path, sizeof(path), "%s/%s", remains->folder, entry->d_name);
+        snprintf(lock_path, sizeof(lock_path), "%s%s", path, remains->lock ? remains->lock : "");
+        if (strncmp(entry->d_name, remains->prefix, strlen(remains->prefix)) != 0 ||
+            fstatat(place->cache, path, &info, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(info.st_mode) ||
+            (remains->lock &&
+             xw_lock_take(&lock, place->cache, lock_path, XW_LOCK_EXCLUSIVE, 0, NULL) != 0))
+            continue;
+        rc = take_away(place, "remains", path, path, remains->why, dry_run, removed, err);
+        xw_lock_release(&lock);
+    }
+    return rc;
+}
+
+static int prune_all_remains(const struct lab_place *place, bool dry_run, json_t *removed,
+                             struct xw_error *err)
+{
+    static const struct remains all[] = {
+        {"states", ".new-", NULL, "half made"},
+        {"labs", ".state-", "/alive", "half made"},
+        {"labs", LAB_FAILED_PREFIX, NULL, "of a lab that did not come up"},
+        {"tmp", "image-", ".lock", "half made"},
+    };
+    int rc = 0;
+
+    for (size_t i = 0; !rc && i < sizeof(all) / sizeof(all[0]); i++)
+        rc = prune_remains(place, &all[i], dry_run, removed, err);
     return rc;
 }
 
@@ -204,6 +261,8 @@ int lab_prune(const struct lab_place *place, bool all, bool dry_run, json_t **re
     }
     if (!rc)
         rc = prune_shelf(place, &on_images, images, all, dry_run, removed, err);
+    if (!rc)
+        rc = prune_all_remains(place, dry_run, removed, err);
     xw_lock_release(&lock);
     if (!rc)
         *ret = json_incref(removed);

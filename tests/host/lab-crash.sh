@@ -175,6 +175,9 @@ no_boot() {
     own_cache boot images states
     head -c 100000 /dev/urandom >"$WORK/nonsense"
     comes_up_not
+    exits 0 lab prune
+    says "labs/.failed-k"
+    refuse test -e "$LABS/.failed-k"
     comes_up_not --fresh
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "lab/manifest.h"
 #include "lab/prune.h"
 #include "lab/record.h"
@@ -163,6 +164,41 @@ static void test_what_a_lab_stands_on_stays(void **state)
     assert_false(is_there(&states, whole)); /* nothing is made of its image any more */
 }
 
+static void make_folder(const char *path)
+{
+    assert_int_equal(xw_file_make_folders(place.cache, path, 0700, NULL), 0);
+}
+
+static void test_remains_go_when_nobody_is_at_work(void **state)
+{
+    static const char *const gone[] = {"states/.new-trixie-1", "labs/.state-1", "labs/.failed-a", "tmp/image-1"};
+    xw_auto_json json_t *removed = NULL, *listed = NULL;
+    struct xw_lock builder = XW_LOCK_INIT, qemu = XW_LOCK_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(gone) / sizeof(*gone); i++)
+        make_folder(gone[i]);
+    make_folder("tmp/image-2");
+    make_folder("labs/.state-2");
+    assert_int_equal(xw_lock_take(&builder, place.cache, "tmp/image-2.lock", XW_LOCK_EXCLUSIVE, 0, NULL), 0);
+    assert_int_equal(xw_lock_take(&qemu, place.labs, ".state-2/alive", XW_LOCK_EXCLUSIVE, 0, NULL), 0);
+    assert_int_equal(lab_prune(&place, false, true, &listed, NULL), 0);
+    assert_int_equal(lab_prune(&place, false, false, &removed, NULL), 0);
+    assert_true(json_equal(listed, removed));
+    assert_int_equal(json_array_size(removed), sizeof(gone) / sizeof(*gone));
+    for (size_t i = 0; i < sizeof(gone) / sizeof(*gone); i++) {
+        const json_t *row = json_array_get(removed, i);
+
+        assert_string_equal(json_string_value(json_object_get(row, "kind")), "remains");
+        assert_string_equal(json_string_value(json_object_get(row, "key")), gone[i]);
+        assert_int_equal(faccessat(place.cache, gone[i], F_OK, 0), -1);
+    }
+    assert_int_equal(faccessat(place.cache, "tmp/image-2", F_OK, 0), 0);
+    assert_int_equal(faccessat(place.cache, "labs/.state-2", F_OK, 0), 0);
+    xw_lock_release(&builder);
+    xw_lock_release(&qemu);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -172,6 +208,7 @@ int main(void)
         TEST(test_a_later_version_is_left_alone),
         TEST(test_a_file_is_looked_at),
         TEST(test_what_a_lab_stands_on_stays),
+        TEST(test_remains_go_when_nobody_is_at_work),
     };
 
     return cmocka_run_group_tests_name("shelf", tests, NULL, NULL);
