@@ -23,7 +23,7 @@
 int lab_prune(const struct lab_place *place, bool all, bool dry_run, json_t **ret,
               struct xw_error *err);
 
-/* Held (shared) while a lab is brought up, from choosing a state to the record that names it. */
+/* Held (shared) while a lab is brought up, from choosing an image to the record that names it. */
 #define LAB_USE_LOCK "tmp/use.lock"
 
 /* Note that an image or state was used now: the time of its folder. */

@@ -212,44 +212,32 @@ static int restore_or_boot(struct raising *raising, enum lab_up_outcome *ret_out
 {
     const struct lab_place *place = raising->place;
     struct lab_state state = {.key = ""};
-    struct xw_lock use = XW_LOCK_INIT;
-    int rc = xw_lock_take(&use, place->cache, LAB_USE_LOCK, XW_LOCK_SHARED, -1, err);
+    int rc = 0;
 
     raising->record->machine = raising->wish->machine;
-    if (!rc && !raising->wish->fresh)
+    if (!raising->wish->fresh)
         rc = lab_state_get(place, raising->hold.name, raising->data, &raising->image,
                            &raising->record->qemu, &raising->record->machine, raising->reporter,
                            &state, err);
-    if (rc) {
-        xw_lock_release(&use);
+    if (rc)
         return rc;
-    }
     snprintf(raising->record->state, sizeof(raising->record->state), "%s", state.key);
     *ret_outcome = raising->wish->fresh || state.made ? LAB_UP_BOOTED : LAB_UP_RESTORED;
     lab_report(raising->reporter, "starting the lab", -1);
     rc = raise_lab(raising, err);
     lab_prune_touch(place->states, state.key);
     lab_prune_touch(place->images, raising->image.key);
-    xw_lock_release(&use);
     return rc;
 }
 
-static int up_held(struct raising *raising, enum lab_up_outcome *ret_outcome, struct xw_error *err)
+/* All that is needed, and the lab. Nothing of it is pruned meanwhile: the use lock is held. */
+static int up_in_use(struct raising *raising, enum lab_up_outcome *ret_outcome,
+                     struct xw_error *err)
 {
     const struct lab_shelf states = lab_shelf_states(raising->place);
     struct xw_error damage = XW_ERROR_INIT;
-    bool running;
-    int rc = look_first(raising, &running, err);
+    int rc = get_image(raising, err);
 
-    if (rc || running) {
-        *ret_outcome = LAB_UP_ALREADY;
-        return rc;
-    }
-    rc = lab_qemu_find(raising->place, raising->wish->qemu, &raising->record->qemu, err);
-    if (!rc)
-        rc = lab_choose_accel(raising->place, &raising->wish->machine, err);
-    if (!rc)
-        rc = get_image(raising, err);
     if (!rc && !raising->wish->bare)
         rc = lab_package_make(raising->place, raising->data, raising->wish->recipe->release,
                               raising->reporter, raising->packages, err);
@@ -265,6 +253,27 @@ static int up_held(struct raising *raising, enum lab_up_outcome *ret_outcome, st
             xw_error_clear(err);
         rc = restore_or_boot(raising, ret_outcome, err);
     }
+    return rc;
+}
+
+static int up_held(struct raising *raising, enum lab_up_outcome *ret_outcome, struct xw_error *err)
+{
+    struct xw_lock use = XW_LOCK_INIT;
+    bool running;
+    int rc = look_first(raising, &running, err);
+
+    if (rc || running) {
+        *ret_outcome = LAB_UP_ALREADY;
+        return rc;
+    }
+    rc = lab_qemu_find(raising->place, raising->wish->qemu, &raising->record->qemu, err);
+    if (!rc)
+        rc = lab_choose_accel(raising->place, &raising->wish->machine, err);
+    if (!rc)
+        rc = xw_lock_take(&use, raising->place->cache, LAB_USE_LOCK, XW_LOCK_SHARED, -1, err);
+    if (!rc)
+        rc = up_in_use(raising, ret_outcome, err);
+    xw_lock_release(&use);
     return rc;
 }
 

@@ -200,11 +200,13 @@ boots_anew() {
     local pid
     xenwright lab up d --bare >"$OUT" 2>"$ERR" &
     pid=$!
-    wait_line "$1; it will be made again" "$ERR" 90
+    wait_line "$1" "$ERR" 90
+    says "it will be made again"
     until processes_in "$LABS" | grep -q 'xenwright-lab-.state-'; do
         alive "$pid"
     done
     kill -KILL "$pid"
+    wait_end "$pid"
 }
 
 # Neither size nor time tell: it shows when the state does not wake, and only then all is read.
@@ -222,7 +224,7 @@ state_rotten() {
         says "device.state is damaged: its content has changed; it will be made again" "(booted "
         return
     fi
-    boots_anew "device.state is damaged: its content has changed"
+    boots_anew "device.state is damaged: its content has changed; it will be made again"
 }
 
 image_file() {
@@ -314,8 +316,8 @@ mirror_without() {
     WHAT="start lab 'd'" would d
 }
 
-mirror_silent() {
-    local server
+# silent: a mirror that says nothing; its port is in $WORK/silent, its process in $SILENT.
+silent() {
     python3 -u - >"$WORK/silent" <<'END' &
 import socket, time
 listener = socket.create_server(('127.0.0.1', 0))
@@ -324,12 +326,31 @@ held = []
 while True:
     held.append(listener.accept())
 END
-    server=$!
+    SILENT=$!
     wait_line "" "$WORK/silent"
+}
+
+mirror_silent() {
+    silent
     exits 1 lab build --mirror "http://127.0.0.1:$(cat "$WORK/silent")/debian"
-    kill "$server"
+    kill "$SILENT"
     one_complaint
     says "127.0.0.1" "--mirror"
+}
+
+# From its image on, a lab that comes up keeps prune away.
+up_waiting() {
+    local pid
+    own_cache waiting images
+    rm -r "$XENWRIGHT_CACHE/images"
+    silent
+    xenwright lab up w --bare --mirror "http://127.0.0.1:$(cat "$WORK/silent")/debian" 2>/dev/null &
+    pid=$!
+    until pgrep -P "$pid" -x mmdebstrap; do
+        alive "$pid"
+    done
+    refused 1 "a lab is being brought up" lab prune --dry-run
+    kill "$SILENT" "$pid"
 }
 
 # on_small SIZE FUNCTION: with labs on a file system of their own, which ends with the function.
@@ -405,6 +426,7 @@ ok "a damaged saved state is not restored" saved_damaged
 
 if command -v mmdebstrap >/dev/null; then
     ok "a mirror without the file, and one that is not there" mirror_without
+    ok "a lab that waits for its image keeps prune away" up_waiting
     [ -z "$FULL" ] || ok "a mirror that says nothing" mirror_silent
 else
     skip "a mirror without the file, and one that is not there" "mmdebstrap is not installed"
