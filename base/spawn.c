@@ -112,8 +112,8 @@ static void become_program(struct plan *plan)
         setsid();
     else if (xw_spawn_own_group(spawn))
         setpgid(0, 0);
-    if (spawn->die_with_parent) {
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+    if (spawn->end_with_parent) {
+        if (prctl(PR_SET_PDEATHSIG, spawn->end_with_parent) < 0)
             give_up(plan->report_fd, AT_SETUP);
         if (getppid() != plan->parent) /* it died before the line above */
             _exit(127);

@@ -38,7 +38,7 @@ struct xw_spawn {
     const struct xw_spawn_fd *fds;
     size_t fd_count;
     bool new_session;     /* setsid(): outlives our terminal. xw_spawn_run: own process group. */
-    bool die_with_parent; /* SIGKILL when the thread that started it ends */
+    int end_with_parent;  /* the signal it gets when the thread that started it ends; 0: none */
     /* xw_spawn_run: called for each line of stdout (1) and stderr (2) as it comes, without the
      * newline, cut at 4 KiB. May be NULL. */
     void (*on_line)(void *opaque, int stream, const char *line);

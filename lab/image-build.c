@@ -5,6 +5,9 @@
  * Everything is made in tmp/image-RECIPE and renamed to images/KEY when it is whole and on the disk.
  * An exclusive lock on tmp/image-RECIPE.lock keeps a second builder waiting; what a killed one left
  * in tmp/ is removed by the next.
+ *
+ * mmdebstrap outlives a killed xenwright by the step that it is at, and then takes its own folder away.
+ * So it holds the locks, too: who comes next waits until it is gone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -28,6 +31,7 @@ struct build {
     const struct lab_data *data;
     const struct lab_recipe *recipe;
     const struct lab_reporter *reporter;
+    struct xw_lock lock, temp_lock;
     struct lab_mirror mirror;
     char versions[XW_HASH_TEXT_SIZE]; /* of the versions of all packages */
     char sort[LAB_KEY_MAX];           /* the key, but for its last part */
@@ -136,9 +140,10 @@ static int run_mmdebstrap(struct build *build, const char *const *more,
     /* As another user mmdebstrap needs a folder that its other ids can reach: its default. */
     snprintf(tmpdir, sizeof(tmpdir), "TMPDIR=%s/tmp", build->place->path);
     const char *const environment[] = {geteuid() == 0 ? tmpdir : NULL, NULL};
+    const struct xw_spawn_fd locks[] = {{build->lock.fd, 3}, {build->temp_lock.fd, 4}};
     const struct xw_spawn spawn = {.argv = argv, .environment = environment, .on_line = follow,
-                                   .opaque = build, .output_limit = 8 << 20,
-                                   .die_with_parent = true};
+                                   .opaque = build, .output_limit = 8 << 20, .fds = locks,
+                                   .fd_count = 2, .end_with_parent = SIGTERM};
 
     build->trouble[0] = build->erring[0] = '\0';
     build->trouble_is_exact = false;
@@ -224,7 +229,7 @@ static int make_disk(struct build *build, struct xw_error *err)
     argv[n++] = build->folder;
     argv[n++] = DISK_SIZE;
     argv[n] = NULL;
-    const struct xw_spawn spawn = {.argv = argv, .die_with_parent = true};
+    const struct xw_spawn spawn = {.argv = argv, .end_with_parent = SIGKILL};
 
     lab_report(build->reporter, "making the disk", 88);
     return xw_spawn_check(&spawn, NULL, err);
@@ -279,22 +284,50 @@ static int make_image(struct build *build, char ret[LAB_KEY_MAX], struct xw_erro
     return rc;
 }
 
+/* Folders of an mmdebstrap that was killed itself. Where none runs, nobody holds the lock. */
+static void clear_temp(const struct lab_place *place)
+{
+    struct xw_lock lock = XW_LOCK_INIT;
+    int copy = openat(place->cache, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    xw_auto_closedir DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
+    const struct dirent *entry;
+
+    if (!folder || xw_lock_take(&lock, place->cache, LAB_IMAGE_TEMP_LOCK, XW_LOCK_EXCLUSIVE, 0, NULL))
+        return;
+    while ((entry = readdir(folder)))
+        if (entry->d_type == DT_DIR &&
+            strncmp(entry->d_name, LAB_IMAGE_TEMP, strlen(LAB_IMAGE_TEMP)) == 0)
+            xw_file_remove_tree(dirfd(folder), entry->d_name, NULL);
+    xw_lock_release(&lock);
+}
+
+static int take_locks(struct build *build, struct xw_error *err)
+{
+    char name[XW_HASH_TEXT_SIZE + 32];
+    int rc;
+
+    snprintf(name, sizeof(name), "tmp/image-%s.lock", build->recipe->hash);
+    lab_report(build->reporter, "waiting for another xenwright that makes this image", -1);
+    rc = xw_lock_take(&build->lock, build->place->cache, name, XW_LOCK_EXCLUSIVE, -1, err);
+    if (rc)
+        return rc;
+    clear_temp(build->place);
+    return xw_lock_take(&build->temp_lock, build->place->cache, LAB_IMAGE_TEMP_LOCK, XW_LOCK_SHARED,
+                        -1, err);
+}
+
 int lab_image_build(const struct lab_place *place, const struct lab_data *data,
                     const struct lab_recipe *recipe, const char *mirror,
                     const struct lab_reporter *reporter, struct lab_image *ret, bool *ret_made,
                     struct xw_error *err)
 {
-    struct build build = {.place = place, .data = data, .recipe = recipe, .reporter = reporter};
+    struct build build = {.place = place, .data = data, .recipe = recipe, .reporter = reporter,
+                          .lock = XW_LOCK_INIT, .temp_lock = XW_LOCK_INIT};
     const struct lab_shelf images = lab_shelf_images(place);
-    struct xw_lock lock = XW_LOCK_INIT;
-    char lock_name[XW_HASH_TEXT_SIZE + 32];
-    int rc;
+    int rc = take_locks(&build, err);
 
-    snprintf(lock_name, sizeof(lock_name), "tmp/image-%s.lock", recipe->hash);
-    rc = xw_lock_take(&lock, place->cache, lock_name, XW_LOCK_EXCLUSIVE, -1, err);
-    if (rc)
-        return rc;
-    rc = lab_mirror_find(mirror, &build.mirror, err);
+    if (!rc)
+        rc = lab_mirror_find(mirror, &build.mirror, err);
     if (!rc)
         rc = resolve_versions(&build, err);
     if (!rc) {
@@ -305,6 +338,7 @@ int lab_image_build(const struct lab_place *place, const struct lab_data *data,
     }
     if (rc)
         xw_error_prefix(err, "image of %s", recipe->release->codename);
-    xw_lock_release(&lock);
+    xw_lock_release(&build.temp_lock);
+    xw_lock_release(&build.lock);
     return rc;
 }

@@ -55,6 +55,10 @@ struct lab_image {
 int lab_image_find(const struct lab_place *place, const struct lab_recipe *recipe, bool clear,
                    struct lab_image *ret, struct xw_error *err);
 
+/* Folders in tmp/ that begin so are mmdebstrap's. It holds this lock, shared, while it runs. */
+#define LAB_IMAGE_TEMP "mmdebstrap."
+#define LAB_IMAGE_TEMP_LOCK "tmp/mmdebstrap.lock"
+
 /*
  * Make the image unless one with today's package versions is there (*ret_made: whether it was made).
  * mirror: of Debian's archive; NULL: the one apt on this machine uses.

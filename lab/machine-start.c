@@ -301,7 +301,7 @@ int lab_machine_start(const struct lab_place *place, const struct lab_qemu *qemu
     const struct xw_spawn spawn = {.argv = (const char *const *)command->argv, .cwd_fd = place->labs,
                                    .stdin_fd = XW_SPAWN_NULL, .stdout_fd = log, .stderr_fd = log,
                                    .fds = &alive, .fd_count = 1, .new_session = true,
-                                   .die_with_parent = start->passing};
+                                   .end_with_parent = start->passing ? SIGKILL : 0};
 
     remove_stale(place, start->name);
     rc = xw_spawn_start(&spawn, &child, err);

@@ -66,7 +66,7 @@ static int run_script(const struct lab_place *place, const struct lab_data *data
     while (*args && n < 15)
         argv[n++] = *args++;
     const char *const environment[] = {cache, NULL};
-    const struct xw_spawn spawn = {.argv = argv, .environment = environment, .die_with_parent = true};
+    const struct xw_spawn spawn = {.argv = argv, .environment = environment, .end_with_parent = SIGKILL};
 
     return xw_spawn_check(&spawn, NULL, err);
 }

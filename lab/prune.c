@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "lab/failed.h"
+#include "lab/image.h"
 #include "lab/manifest.h"
 #include "lab/record.h"
 #include "lab/save-files.h"
@@ -177,7 +178,9 @@ static int prune_shelf(const struct lab_place *place, const struct lab_shelf *sh
 /* What commands left that failed or were killed. */
 struct remains {
     const char *folder, *prefix;
-    const char *lock; /* held by who is at work on it; NULL: nobody is while the use lock is ours */
+    /* Held by who is at work: a path in the cache, or what is put behind that of the folder. NULL: nobody
+     * is while the use lock is ours. */
+    const char *lock;
     const char *why;
 };
 
@@ -195,7 +198,9 @@ static int prune_remains(const struct lab_place *place, const struct remains *re
         struct stat info;
 
         snprintf(path, sizeof(path), "%s/%s", remains->folder, entry->d_name);
-        snprintf(lock_path, sizeof(lock_path), "%s%s", path, remains->lock ? remains->lock : "");
+        if (remains->lock)
+            snprintf(lock_path, sizeof(lock_path), "%s%s",
+                     strchr("./", remains->lock[0]) ? path : "", remains->lock);
         if (strncmp(entry->d_name, remains->prefix, strlen(remains->prefix)) != 0 ||
             fstatat(place->cache, path, &info, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(info.st_mode) ||
             (remains->lock &&
@@ -215,6 +220,7 @@ static int prune_all_remains(const struct lab_place *place, bool dry_run, json_t
         {"labs", ".state-", "/alive", "half made"},
         {"labs", LAB_FAILED_PREFIX, NULL, "of a lab that did not come up"},
         {"tmp", "image-", ".lock", "half made"},
+        {"tmp", LAB_IMAGE_TEMP, LAB_IMAGE_TEMP_LOCK, "half made"},
     };
     int rc = 0;
 

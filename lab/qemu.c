@@ -71,7 +71,7 @@ static int ask_version(struct lab_qemu *qemu, struct xw_error *err)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return xw_error_set_errno(err, "socketpair");
     const struct xw_spawn_fd fd = {.ours = pair[1], .theirs = 3};
-    const struct xw_spawn spawn = {.argv = argv, .fds = &fd, .fd_count = 1, .die_with_parent = true};
+    const struct xw_spawn spawn = {.argv = argv, .fds = &fd, .fd_count = 1, .end_with_parent = SIGKILL};
 
     rc = xw_spawn_start(&spawn, &child, err);
     close(pair[1]);

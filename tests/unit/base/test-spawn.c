@@ -298,7 +298,7 @@ static void child_dies_with_its_parent(void **state)
         struct xw_child child;
 
         if (xw_spawn_start(&(struct xw_spawn){.argv = SH("echo; exec sleep 1000"),
-                                              .stdout_fd = ends[1], .die_with_parent = true},
+                                              .stdout_fd = ends[1], .end_with_parent = SIGKILL},
                            &child, NULL) == 0)
             pause();
         _exit(1);
@@ -310,6 +310,35 @@ static void child_dies_with_its_parent(void **state)
     poller.fd = ends[0];
     assert_int_equal(poll(&poller, 1, LATE), 1);
     assert_int_equal(read(ends[0], &byte, 1), 0);
+    close(ends[0]);
+}
+
+/* One that is to clean up is asked to end instead, and says so here. */
+static void child_is_told_of_its_parents_end(void **state)
+{
+    int ends[2];
+    pid_t between;
+    char text[8] = "";
+
+    (void)state;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    between = fork();
+    if (between == 0) {
+        struct xw_child child;
+
+        if (xw_spawn_start(&(struct xw_spawn){.argv = SH("trap 'echo told; exit' TERM; echo; "
+                                                         "while :; do sleep 0.1; done"),
+                                              .stdout_fd = ends[1], .end_with_parent = SIGTERM},
+                           &child, NULL) == 0)
+            pause();
+        _exit(1);
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], text, 1), 1);
+    kill(between, SIGKILL);
+    waitpid(between, NULL, 0);
+    assert_int_equal(read(ends[0], text, sizeof(text)), 5);
+    assert_memory_equal(text, "told\n", 5);
     close(ends[0]);
 }
 
@@ -329,6 +358,7 @@ int main(void)
         cmocka_unit_test(lines_come_one_by_one),
         cmocka_unit_test(started_child_is_waited_for),
         cmocka_unit_test(child_dies_with_its_parent),
+        cmocka_unit_test(child_is_told_of_its_parents_end),
     };
     int failed = cmocka_run_group_tests_name("spawn", tests, enter_folder, leave_folder);
 

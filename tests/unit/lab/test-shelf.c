@@ -171,7 +171,8 @@ static void make_folder(const char *path)
 
 static void test_remains_go_when_nobody_is_at_work(void **state)
 {
-    static const char *const gone[] = {"states/.new-trixie-1", "labs/.state-1", "labs/.failed-a", "tmp/image-1"};
+    static const char *const gone[] = {"states/.new-trixie-1", "labs/.state-1", "labs/.failed-a",
+                                       "tmp/image-1", "tmp/mmdebstrap.1"};
     xw_auto_json json_t *removed = NULL, *listed = NULL;
     struct xw_lock builder = XW_LOCK_INIT, qemu = XW_LOCK_INIT;
 
