@@ -164,10 +164,13 @@ static bool end_child(pid_t pid, int ended, int timeout_ms)
     return rc == 0;
 }
 
-/* The child notes each step in shared memory, so that even a stuck one tells how far it came. */
+/*
+ * The child notes each step in shared memory, so that even a stuck one tells how far it came. Returns 0
+ * or why there is none.
+ */
 static int probe_in_child(const char *device, int timeout_ms, struct lab_kvm_facts *shared)
 {
-    int ended[2];
+    int ended[2], rc = 0;
     pid_t pid;
 
     if (pipe2(ended, O_CLOEXEC) != 0)
@@ -177,11 +180,13 @@ static int probe_in_child(const char *device, int timeout_ms, struct lab_kvm_fac
         try_kvm(device, shared);
         _exit(0);
     }
+    if (pid < 0)
+        rc = -errno;
     close(ended[1]);
     if (pid > 0)
         shared->too_slow = end_child(pid, ended[0], timeout_ms);
     close(ended[0]);
-    return pid < 0 ? -EAGAIN : 0;
+    return rc;
 }
 
 void lab_kvm_probe(const char *device, int timeout_ms, struct lab_kvm_facts *ret)
@@ -190,11 +195,9 @@ void lab_kvm_probe(const char *device, int timeout_ms, struct lab_kvm_facts *ret
                                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int rc;
 
-    memset(ret, 0, sizeof(*ret));
-    if (shared == MAP_FAILED) {
-        ret->error = ENOMEM;
+    *ret = (struct lab_kvm_facts){.not_tried = true, .error = ENOMEM};
+    if (shared == MAP_FAILED)
         return;
-    }
     rc = probe_in_child(device, timeout_ms, shared);
     if (rc == 0)
         *ret = *shared;
@@ -237,7 +240,7 @@ void lab_kvm_judge(const char *device, const struct lab_kvm_facts *facts, struct
 
     switch (facts->reached) {
     case LAB_KVM_NOTHING:
-        snprintf(what, sizeof(what), "%s cannot be opened%s", device,
+        snprintf(what, sizeof(what), "%s cannot be %s%s", device, facts->not_tried ? "tried" : "opened",
                  facts->error == EACCES ? " (is the user in the group kvm?)" : "");
         break;
     case LAB_KVM_OPENED:

@@ -20,6 +20,7 @@ struct lab_kvm_facts {
     enum lab_kvm_step reached;
     int error;    /* errno of the step that failed; 0: it answered something wrong */
     bool too_slow; /* the time was over */
+    bool not_tried; /* there was no process or no memory to try it with */
     bool long_mode, sse2, sse3, svm, vmx; /* from LAB_KVM_SPOKEN on */
 };
 

@@ -21,7 +21,7 @@
 
 #define CACHE_FILE "accel.json"
 #define CACHE_FORMAT 1
-#define PROBE_MS 1000
+#define PROBE_MS 5000 /* for a host that is very busy */
 
 const char *lab_accel_kind_name(enum lab_accel_kind kind)
 {
@@ -119,7 +119,9 @@ int lab_accel_find_by(const struct lab_accel_source *source, int cache_dirfd,
     if (!read_cache(cache_dirfd, key, &found)) {
         source->probe(source->device, PROBE_MS, &facts);
         lab_kvm_judge(source->device, &facts, &found);
-        write_cache(cache_dirfd, key, &found);
+        /* What says nothing about the device is asked again next time. */
+        if (!facts.too_slow && !facts.not_tried)
+            write_cache(cache_dirfd, key, &found);
         found.fresh = true;
     }
     *ret = found;

@@ -28,9 +28,24 @@ static const struct lab_kvm_facts good = {
 static void probe_good(const char *device, int timeout_ms, struct lab_kvm_facts *ret)
 {
     (void)device;
-    assert_int_equal(timeout_ms, 1000);
+    assert_int_equal(timeout_ms, 5000);
     probes++;
     *ret = good;
+}
+
+/* On a busy machine; tried again, it is as good. */
+static void probe_slow_first(const char *device, int timeout_ms, struct lab_kvm_facts *ret)
+{
+    probe_good(device, timeout_ms, ret);
+    if (probes == 1)
+        *ret = (struct lab_kvm_facts){.reached = LAB_KVM_CREATED, .too_slow = true};
+}
+
+static void probe_not_first(const char *device, int timeout_ms, struct lab_kvm_facts *ret)
+{
+    probe_good(device, timeout_ms, ret);
+    if (probes == 1)
+        *ret = (struct lab_kvm_facts){.not_tried = true, .error = EAGAIN};
 }
 
 static int set_up(void **state)
@@ -80,6 +95,8 @@ static void test_what_counts_for_kvm(void **state)
          "/dev/kvm does not run a guest's instructions rightly"},
         {{.reached = LAB_KVM_CREATED, .too_slow = true}, LAB_ACCEL_TCG,
          "/dev/kvm does not run a guest's instructions rightly: no answer in time"},
+        {{.not_tried = true, .error = EAGAIN}, LAB_ACCEL_TCG,
+         "/dev/kvm cannot be tried: Resource temporarily unavailable"},
     };
 
     (void)state;
@@ -193,6 +210,24 @@ static void test_an_answer_is_kept(void **state)
     assert_int_equal(probes, 2);
 }
 
+static void test_no_answer_is_not_kept(void **state)
+{
+    static const struct lab_accel_source sources[] = {{"/dev/null", probe_slow_first},
+                                                      {"/dev/zero", probe_not_first}};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct lab_accel accel = {0};
+
+        probes = 0;
+        assert_int_equal(lab_accel_find_by(&sources[i], folder_fd, &accel, NULL), 0);
+        assert_int_equal(accel.kind, LAB_ACCEL_TCG);
+        assert_int_equal(lab_accel_find_by(&sources[i], folder_fd, &accel, NULL), 0);
+        assert_int_equal(accel.kind, LAB_ACCEL_KVM);
+        assert_int_equal(probes, 2);
+    }
+}
+
 static void test_a_device_that_comes_later_is_tried(void **state)
 {
     char path[64];
@@ -271,6 +306,7 @@ int main(void)
         TEST(test_a_device_that_hangs),
         cmocka_unit_test(test_the_device_of_this_machine),
         TEST(test_an_answer_is_kept),
+        TEST(test_no_answer_is_not_kept),
         TEST(test_a_device_that_comes_later_is_tried),
         TEST(test_damaged_caches_are_replaced),
         TEST(test_a_cache_that_cannot_be_written),
