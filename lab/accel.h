@@ -30,7 +30,8 @@ const char *lab_accel_kind_name(enum lab_accel_kind kind);
  * XENWRIGHT_ACCEL=tcg|kvm decides where it is set (-EINVAL for other values). Else the answer is
  * taken from accel.json in the folder cache_dirfd; it holds for one boot, one kernel and one state
  * of the device. Else it is tried, which takes some milliseconds (5 s at most), and written there,
- * unless the time was over or it could not be tried. A cache that is damaged or cannot be written does no harm.
+ * unless the time was over or it could not be tried. A cache that is damaged or cannot be written
+ * does no harm.
  */
 int lab_accel_find(int cache_dirfd, struct lab_accel *ret, struct xw_error *err);
 

@@ -3,7 +3,6 @@
 #ifndef XW_LAB_HUB_INTERNAL_H
 #define XW_LAB_HUB_INTERNAL_H
 
-#include <stdbool.h>
 #include <sys/un.h>
 #include <xenwright/error.h>
 
@@ -19,7 +18,13 @@ int lab_hub_address(const char *net, struct sockaddr_un *ret, struct xw_error *e
 /* Where a lab gets the frames of a network. -ENAMETOOLONG. */
 int lab_hub_member_address(const char *lab, const char *net, struct sockaddr_un *ret);
 
-/* Whether a switch answers at the address. Its answer is a promise to stay for a while. */
-bool lab_hub_says_hello(const struct sockaddr_un *address);
+enum lab_hub_hello {
+    LAB_HUB_NOBODY,   /* no process has that socket */
+    LAB_HUB_SILENT,   /* one has, and is too busy to answer, or about to end */
+    LAB_HUB_ANSWERED, /* a promise to stay for a while */
+};
+
+/* Ask for the switch at the address. */
+enum lab_hub_hello lab_hub_says_hello(const struct sockaddr_un *address);
 
 #endif

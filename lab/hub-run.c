@@ -305,7 +305,7 @@ static int take_lock(struct xw_lock *lock, const char *path, const struct sockad
     struct xw_error busy = XW_ERROR_INIT;
     int rc = xw_lock_take(lock, AT_FDCWD, path, XW_LOCK_EXCLUSIVE, 0, &busy);
 
-    if (rc == -EBUSY && lab_hub_says_hello(address))
+    if (rc == -EBUSY && lab_hub_says_hello(address) == LAB_HUB_ANSWERED)
         return 1;
     if (rc == -EBUSY)
         rc = xw_lock_take(lock, AT_FDCWD, path, XW_LOCK_EXCLUSIVE, PREDECESSOR_MS, &busy);
@@ -337,6 +337,7 @@ int lab_hub_run(int labs_dirfd, const char *net, int ready_fd, int grace_ms, str
     if (rc != 0)
         return rc < 0 ? rc : 0;
     rc = run_locked(net, &address, ready_fd, grace_ms, err);
+    unlink(path);
     xw_lock_release(&lock);
     return rc;
 }

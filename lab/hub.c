@@ -54,24 +54,35 @@ static int address_from_here(int labs_dirfd, const char *net, struct sockaddr_un
     return 0;
 }
 
-bool lab_hub_says_hello(const struct sockaddr_un *address)
+static void wait_for(int fd, short events, int64_t deadline)
+{
+    struct pollfd wait = {.fd = fd, .events = events};
+
+    while (poll(&wait, 1, xw_deadline_left(deadline)) < 0 && errno == EINTR)
+        ;
+}
+
+enum lab_hub_hello lab_hub_says_hello(const struct sockaddr_un *address)
 {
     static const struct sockaddr_un any_name = {.sun_family = AF_UNIX};
     xw_auto_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct pollfd answer = {.fd = fd, .events = POLLIN};
     int64_t deadline = xw_deadline(ANSWER_MS);
     char text[16];
     ssize_t size;
 
     /* A name that the kernel makes up (unix(7), autobind), so that there can be an answer. */
     if (fd < 0 || bind(fd, (const struct sockaddr *)&any_name, sizeof(sa_family_t)) != 0 ||
-        connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 ||
-        send(fd, LAB_HUB_HELLO, strlen(LAB_HUB_HELLO), MSG_NOSIGNAL) < 0)
-        return false;
-    while (poll(&answer, 1, xw_deadline_left(deadline)) < 0 && errno == EINTR)
-        ;
+        connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0)
+        return LAB_HUB_NOBODY;
+    /* Ten datagrams are all that waits at a socket (net.unix.max_dgram_qlen). */
+    wait_for(fd, POLLOUT, deadline);
+    if (send(fd, LAB_HUB_HELLO, strlen(LAB_HUB_HELLO), MSG_NOSIGNAL) < 0)
+        return errno == EAGAIN ? LAB_HUB_SILENT : LAB_HUB_NOBODY;
+    wait_for(fd, POLLIN, deadline);
     size = recv(fd, text, sizeof(text), 0);
-    return size == (ssize_t)strlen(LAB_HUB_ANSWER) && memcmp(text, LAB_HUB_ANSWER, (size_t)size) == 0;
+    return size == (ssize_t)strlen(LAB_HUB_ANSWER) && memcmp(text, LAB_HUB_ANSWER, (size_t)size) == 0
+               ? LAB_HUB_ANSWERED
+               : LAB_HUB_SILENT;
 }
 
 /* Reads what the new process says until it is "ready". -EAGAIN: it ended without a word. */
@@ -138,7 +149,12 @@ int lab_hub_ensure(int labs_dirfd, const char *net, const char *program, struct 
     if (rc != 0)
         return rc;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        if (lab_hub_says_hello(&address))
+        enum lab_hub_hello hello = lab_hub_says_hello(&address);
+
+        /* One that was about to end has ended by the second time; one that is busy goes on. */
+        if (hello == LAB_HUB_SILENT)
+            hello = lab_hub_says_hello(&address);
+        if (hello != LAB_HUB_NOBODY)
             return 0;
         /* Where another starts it at the same time, ours steps back, and theirs will say hello. */
         rc = start(labs_dirfd, net, program, deadline, &failure);

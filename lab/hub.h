@@ -19,7 +19,8 @@
 /*
  * Makes sure that the switch of the network runs, and goes on for LAB_HUB_GRACE_MS at least. Where
  * it does not, starts "program __hub NET" with the folder labs_dirfd as its working directory,
- * apart from this session, and waits until it listens (5 s at most: -ETIMEDOUT).
+ * apart from this session, and waits until it listens (5 s at most: -ETIMEDOUT). One that has no time
+ * to answer counts as running.
  */
 int lab_hub_ensure(int labs_dirfd, const char *net, const char *program, struct xw_error *err);
 

@@ -386,6 +386,7 @@ static void test_it_ends_when_all_have_gone(void **state)
     assert_int_equal(xw_file_remove_tree(AT_FDCWD, "a", NULL), 0);
     assert_int_equal(end_of(hub), 0);
     assert_int_equal(access(".nets/net.sock", F_OK), -1);
+    assert_int_equal(access(".nets/net.lock", F_OK), -1);
     assert_int_equal(access("b/link-net.sock", F_OK), 0);
 }
 
@@ -444,6 +445,31 @@ static void test_ensure_starts_it_once(void **state)
     kill_running_hub();
     close(a);
     close(b);
+}
+
+/* Stopped, with all the datagrams at its socket that there may be: as one that gets no processor. */
+static void test_a_busy_one_is_not_replaced(void **state)
+{
+    int a = join("a", "net");
+    struct xw_error err = XW_ERROR_INIT;
+    pid_t hub;
+
+    (void)state;
+    assert_int_equal(lab_hub_ensure(labs_fd, "net", self, NULL), 0);
+    hub = running_hub();
+    assert_int_equal(kill(hub, SIGSTOP), 0);
+    assert_int_equal(lab_hub_ensure(labs_fd, "net", self, &err), 0);
+    assert_int_equal(fcntl(a, F_SETFL, O_NONBLOCK), 0);
+    while (send_bytes(a, everyone, 6) == 6)
+        ;
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(lab_hub_ensure(labs_fd, "net", self, &err), 0);
+    assert_int_equal(running_hub(), hub);
+    assert_int_equal(kill(hub, SIGCONT), 0);
+    assert_int_equal(lab_hub_ensure(labs_fd, "net", self, &err), 0);
+    assert_int_equal(running_hub(), hub);
+    kill_running_hub();
+    close(a);
 }
 
 static void test_many_ensure_it_at_once(void **state)
@@ -516,6 +542,7 @@ int main(int argc, char **argv)
         TEST(test_it_ends_when_all_have_gone),
         TEST(test_there_is_one_only),
         TEST(test_ensure_starts_it_once),
+        TEST(test_a_busy_one_is_not_replaced),
         TEST(test_many_ensure_it_at_once),
         TEST(test_ensure_says_why_not),
     };
