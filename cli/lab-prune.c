@@ -29,9 +29,9 @@ const struct cli_command cli_lab_prune = {
     .verb = "prune",
     .purpose = "Remove images and states that no lab needs",
     .description =
-        "Removes what is damaged, what belongs to an image that is gone, and what has not been used for 30 "
-        "days; never what a lab or one of its saved states stands on. With --dry-run it only shows what "
-        "would be removed.",
+        "Removes what is damaged, what belongs to an image that is gone, what failed and killed commands "
+        "left, and what has not been used for 30 days; never what a lab or one of its saved states stands "
+        "on. With --dry-run it only shows what would be removed.",
     .arguments = {.usage = "", .min = 0, .max = 0},
     .options = (const struct cli_option[]){
         {.name = "all", .letter = 'a', .help = "also what could be used again: the next 'lab up' makes it anew"},

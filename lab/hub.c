@@ -80,9 +80,9 @@ enum lab_hub_hello lab_hub_says_hello(const struct sockaddr_un *address)
         return errno == EAGAIN ? LAB_HUB_SILENT : LAB_HUB_NOBODY;
     wait_for(fd, POLLIN, deadline);
     size = recv(fd, text, sizeof(text), 0);
-    return size == (ssize_t)strlen(LAB_HUB_ANSWER) && memcmp(text, LAB_HUB_ANSWER, (size_t)size) == 0
-               ? LAB_HUB_ANSWERED
-               : LAB_HUB_SILENT;
+    if (size != (ssize_t)strlen(LAB_HUB_ANSWER) || memcmp(text, LAB_HUB_ANSWER, (size_t)size) != 0)
+        return LAB_HUB_SILENT;
+    return LAB_HUB_ANSWERED;
 }
 
 /* Reads what the new process says until it is "ready". -EAGAIN: it ended without a word. */

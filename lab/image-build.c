@@ -6,8 +6,8 @@
  * An exclusive lock on tmp/image-RECIPE.lock keeps a second builder waiting; what a killed one left
  * in tmp/ is removed by the next.
  *
- * mmdebstrap outlives a killed xenwright by the step that it is at, and then takes its own folder away.
- * So it holds the locks, too: who comes next waits until it is gone.
+ * mmdebstrap outlives a killed xenwright by the step that it is at, and then takes its own folder
+ * away. So it holds the locks, too: who comes next waits until it is gone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -292,7 +292,8 @@ static void clear_temp(const struct lab_place *place)
     xw_auto_closedir DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
     const struct dirent *entry;
 
-    if (!folder || xw_lock_take(&lock, place->cache, LAB_IMAGE_TEMP_LOCK, XW_LOCK_EXCLUSIVE, 0, NULL))
+    if (!folder ||
+        xw_lock_take(&lock, place->cache, LAB_IMAGE_TEMP_LOCK, XW_LOCK_EXCLUSIVE, 0, NULL))
         return;
     while ((entry = readdir(folder)))
         if (entry->d_type == DT_DIR &&

@@ -6,6 +6,7 @@
  *     states/KEY/    a booted host, frozen                                 (lab/state.h)
  *     labs/NAME/     one lab: its record, its disk, its sockets, its log   (lab/record.h)
  *     labs/.lock-*   locks; beside the folders, since those come and go
+ *     labs/.failed-NAME/  what is left of the last try to bring it up that failed  (lab/failed.h)
  *     labs/.nets/    sockets of the switches between labs                  (lab/hub.h)
  *     ssh/           the key pair that labs let in
  *     tmp/           half-made things; whatever is found there without a lock may go

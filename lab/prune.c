@@ -149,8 +149,8 @@ static int take_away(const struct lab_place *place, const char *kind, const char
                      const char *folder, const char *why, bool dry_run, json_t *removed,
                      struct xw_error *err)
 {
-    json_array_append_new(removed, json_pack("{s:s, s:s, s:I, s:s}", "kind", kind, "key", key, "bytes",
-                                             disk_bytes(place, folder), "why", why));
+    json_array_append_new(removed, json_pack("{s:s, s:s, s:I, s:s}", "kind", kind, "key", key,
+                                             "bytes", disk_bytes(place, folder), "why", why));
     return dry_run ? 0 : xw_file_remove_tree(place->cache, folder, err);
 }
 
@@ -178,8 +178,8 @@ static int prune_shelf(const struct lab_place *place, const struct lab_shelf *sh
 /* What commands left that failed or were killed. */
 struct remains {
     const char *folder, *prefix;
-    /* Held by who is at work: a path in the cache, or what is put behind that of the folder. NULL: nobody
-     * is while the use lock is ours. */
+    /* Held by who is at work: a path in the cache, or what is put behind that of the folder. NULL:
+     * nobody is while the use lock is ours. */
     const char *lock;
     const char *why;
 };

@@ -50,7 +50,8 @@ static void put(const struct lab_shelf *shelf, const char *sort, const char *fil
                 const char *image, char key[LAB_KEY_MAX])
 {
     const char *const files[] = {file, NULL};
-    xw_auto_json json_t *manifest = json_pack("{s:i, s:s}", "format", LAB_MANIFEST_FORMAT, "image", image);
+    xw_auto_json json_t *manifest = json_pack("{s:i, s:s}", "format", LAB_MANIFEST_FORMAT, "image",
+                                              image);
     char path[64];
 
     assert_int_equal(xw_file_make_folders(place.cache, "tmp/new", 0700, NULL), 0);
@@ -169,6 +170,11 @@ static void make_folder(const char *path)
     assert_int_equal(xw_file_make_folders(place.cache, path, 0700, NULL), 0);
 }
 
+static void hold(struct xw_lock *lock, const char *path)
+{
+    assert_int_equal(xw_lock_take(lock, place.cache, path, XW_LOCK_EXCLUSIVE, 0, NULL), 0);
+}
+
 static void test_remains_go_when_nobody_is_at_work(void **state)
 {
     static const char *const gone[] = {"states/.new-trixie-1", "labs/.state-1", "labs/.failed-a",
@@ -181,8 +187,8 @@ static void test_remains_go_when_nobody_is_at_work(void **state)
         make_folder(gone[i]);
     make_folder("tmp/image-2");
     make_folder("labs/.state-2");
-    assert_int_equal(xw_lock_take(&builder, place.cache, "tmp/image-2.lock", XW_LOCK_EXCLUSIVE, 0, NULL), 0);
-    assert_int_equal(xw_lock_take(&qemu, place.labs, ".state-2/alive", XW_LOCK_EXCLUSIVE, 0, NULL), 0);
+    hold(&builder, "tmp/image-2.lock");
+    hold(&qemu, "labs/.state-2/alive");
     assert_int_equal(lab_prune(&place, false, true, &listed, NULL), 0);
     assert_int_equal(lab_prune(&place, false, false, &removed, NULL), 0);
     assert_true(json_equal(listed, removed));
