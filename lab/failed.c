@@ -42,12 +42,13 @@ void lab_failed_keep(const struct lab_place *place, const char *run, const char 
         return;
     snprintf(crash, sizeof(crash), "%s/crash.json", to);
     if (xw_json_read_file(place->labs, crash, NULL, &report, NULL) == 0 &&
-        xw_json_string(report, crash, "reason", &reason, NULL) == 0 &&
-        xw_json_opt_string(report, crash, "symbol", "", &symbol, NULL) == 0)
+        xw_json_string(report, crash, "reason", &reason, NULL) == 0) {
+        symbol = json_string_value(json_object_get(report, "symbol"));
         xw_error_set(err, EIO, "lab '%s': Xen crashed while it came up: %s%s%s; the console and "
-                     "the report are kept in %s/labs/%s", name, reason, symbol[0] ? " at " : "", symbol,
-                     place->path, to);
-    else
+                     "the report are kept in %s/labs/%s", name, reason, symbol ? " at " : "",
+                     symbol ? symbol : "", place->path, to);
+    } else {
         xw_error_set(err, before.code, "%s; what the console said is kept in %s/labs/%s",
                      before.message, place->path, to);
+    }
 }

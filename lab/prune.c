@@ -127,9 +127,6 @@ static const char *reason(const struct lab_place *place, const struct lab_shelf 
 {
     struct stat info;
 
-    /* Earlier versions gave damaged ones such a name. */
-    if (strncmp(key, ".damaged-", 9) == 0)
-        return "damaged";
     if (key[0] == '.' || json_object_get(needed, key))
         return NULL;
     if (lab_shelf_is_aside(shelf, key))

@@ -78,12 +78,12 @@ int lab_shelf_check_file(const struct lab_shelf *shelf, const char *key, const c
     return rc;
 }
 
-/* Whether a key is of the sort. Keys without a hash of their own were given by earlier versions. */
+/* Whether a key is of the sort: behind it comes the hash of its own. */
 static bool is_of(const char *key, const char *sort)
 {
     size_t length = strlen(sort);
 
-    return strncmp(key, sort, length) == 0 && (key[length] == '\0' || key[length] == '-');
+    return strncmp(key, sort, length) == 0 && key[length] == '-';
 }
 
 int lab_shelf_find(const struct lab_shelf *shelf, const char *sort, bool clear,
