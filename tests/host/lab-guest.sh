@@ -161,7 +161,7 @@ states() {
 import json, sys
 rows = json.load(open(sys.argv[1]))
 row = [row for row in rows if row['tag'] == sys.argv[2]][0]
-assert set(row) == {'tag', 'created', 'age', 'bytes', 'release', 'qemu'}, row
+assert set(row) == {'tag', 'status', 'created', 'age', 'bytes', 'release', 'qemu'}, row
 assert row['bytes'] > 50 << 20 and 0 <= row['age'] < 3600 and row['release'] == 'trixie', row
 END
     exits 1 lab save g "$KEPT"
