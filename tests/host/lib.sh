@@ -18,10 +18,20 @@ LABS=$XENWRIGHT_CACHE/labs
 # The messages that are looked for are the untranslated ones.
 export LC_ALL=C
 
+# clean_labs CACHE: a lab with saved states outlives 'down'.
+clean_labs() {
+    local name
+    export XENWRIGHT_CACHE=$1
+    xenwright lab down --all
+    for name in "$1"/labs/*/; do
+        [ ! -d "$name" ] || xenwright lab forget "$(basename "$name")" --all
+    done
+}
+
 clean_up() {
     local cache
     for cache in "$XENWRIGHT_CACHE" "$WORK"/caches/*; do
-        [ ! -d "$cache/labs" ] || XENWRIGHT_CACHE=$cache xenwright lab down --all >/dev/null 2>&1
+        [ ! -d "$cache/labs" ] || (clean_labs "$cache") >/dev/null 2>&1
     done
     rm -rf "$WORK"
 }
