@@ -40,6 +40,7 @@ struct build {
     char trouble[512];                /* the first thing apt could not fetch, and why */
     bool trouble_is_exact;            /* it has the address of the file */
     char erring[256];                 /* what apt's last "Err:" line names; its reason follows */
+    char first_error[256];            /* its first "E:" line; the last one only says that it failed */
     struct xw_buffer chosen;          /* apt's "Inst PACKAGE (VERSION …)" lines of a simulation */
 };
 
@@ -104,6 +105,8 @@ static void follow(void *opaque, int stream, const char *line)
     if (strncmp(line, "Inst ", 5) == 0)
         xw_buffer_printf(&build->chosen, NULL, "%s\n", line);
     take_trouble(build, line);
+    if (strncmp(line, "E: ", 3) == 0 && !build->first_error[0])
+        snprintf(build->first_error, sizeof(build->first_error), "%.255s", line + 3);
 }
 
 /* Runs mmdebstrap with the arguments all its uses share, and `more` behind them (ends in NULL). */
@@ -140,12 +143,13 @@ static int run_mmdebstrap(struct build *build, const char *const *more,
     /* As another user mmdebstrap needs a folder that its other ids can reach: its default. */
     snprintf(tmpdir, sizeof(tmpdir), "TMPDIR=%s/tmp", build->place->path);
     const char *const environment[] = {geteuid() == 0 ? tmpdir : NULL, NULL};
-    const struct xw_spawn_fd locks[] = {{build->lock.fd, 3}, {build->temp_lock.fd, 4}};
+    /* Far up: it gives its shells descriptors by number, and dash takes one digit only. */
+    const struct xw_spawn_fd locks[] = {{build->lock.fd, 100}, {build->temp_lock.fd, 101}};
     const struct xw_spawn spawn = {.argv = argv, .environment = environment, .on_line = follow,
                                    .opaque = build, .output_limit = 8 << 20, .fds = locks,
                                    .fd_count = 2, .end_with_parent = SIGTERM};
 
-    build->trouble[0] = build->erring[0] = '\0';
+    build->trouble[0] = build->erring[0] = build->first_error[0] = '\0';
     build->trouble_is_exact = false;
     int rc = xw_spawn_run(&spawn, result, err);
 
@@ -153,6 +157,8 @@ static int run_mmdebstrap(struct build *build, const char *const *more,
         if (build->trouble[0])
             rc = xw_error_set(err, EIO, "%s: cannot be fetched; try again later, after 'apt-get "
                               "update', or with another --mirror", build->trouble);
+        else if (build->first_error[0])
+            rc = xw_error_set(err, ECHILD, "mmdebstrap failed: %s", build->first_error);
         else
             rc = xw_spawn_result_check(&spawn, result, err);
     }
