@@ -70,7 +70,9 @@ explain_install_failure() {
 
 install_packages() {
     local log=$XENWRIGHT_SOURCE/build/.run/apt.log
-    local command=(apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 install "$@")
+    # Nobody is asked which version of a changed configuration file is to stay: the one that is there.
+    local command=(apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300
+        -o DPkg::Options::=--force-confdef -o DPkg::Options::=--force-confold install "$@")
     mkdir -p "${log%/*}"
     if lists_are_old && ! update_lists "$log"; then
         grep -E '^(E|W|Err)' "$log" | tail -n 8 >&2
