@@ -29,12 +29,14 @@ guests_write() {
 # beta says when it listens; then alpha sends; both look at every block.
 guests_network() {
     local line out pid
-    coproc in_guest beta xw-test receive 7000 --size 1M 2>&1 </dev/null
-    out=${COPROC[0]} pid=$COPROC_PID
+    # Not a coproc: its descriptors go with it, whether all was read or not.
+    exec {out}< <(in_guest beta xw-test receive 7000 --size 1M 2>&1 </dev/null)
+    pid=$!
     read -r line <&"$out"
     echo "$line"
     in_guest alpha xw-test send 10.88.0.12 7000 --size 1M
     cat <&"$out"
+    exec {out}<&-
     wait "$pid"
 }
 
