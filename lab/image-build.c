@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -25,6 +26,7 @@
 #include "lab/mirror.h"
 
 #define DISK_SIZE "8G"
+#define TMPDIR_MAX (PATH_MAX + 16)
 
 struct build {
     const struct lab_place *place;
@@ -109,11 +111,42 @@ static void follow(void *opaque, int stream, const char *line)
         snprintf(build->first_error, sizeof(build->first_error), "%.255s", line + 3);
 }
 
+/* Whether users with no rights of their own get to a folder: each on the way lets others search it. */
+static bool is_open_to_all(const char *path)
+{
+    char folder[PATH_MAX];
+    struct stat info;
+
+    for (const char *end = path; *end; end += strcspn(end, "/")) {
+        end += strspn(end, "/");
+        snprintf(folder, sizeof(folder), "%.*s", (int)(end + strcspn(end, "/") - path), path);
+        if (stat(folder, &info) < 0 || !(info.st_mode & S_IXOTH))
+            return false;
+    }
+    return path[0] == '/';
+}
+
+/*
+ * The setting of TMPDIR. Where mmdebstrap does not run as root, it needs a folder that its other ids
+ * can reach: the user's choice if it is one, else its default.
+ */
+static void choose_tmpdir(const struct build *build, char ret[TMPDIR_MAX])
+{
+    const char *chosen = getenv("TMPDIR");
+
+    if (geteuid() == 0)
+        snprintf(ret, TMPDIR_MAX, "TMPDIR=%s/tmp", build->place->path);
+    else if (chosen && is_open_to_all(chosen))
+        snprintf(ret, TMPDIR_MAX, "TMPDIR=%s", chosen);
+    else
+        snprintf(ret, TMPDIR_MAX, "TMPDIR");
+}
+
 /* Runs mmdebstrap with the arguments all its uses share, and `more` behind them (ends in NULL). */
 static int run_mmdebstrap(struct build *build, const char *const *more,
                           struct xw_spawn_result *result, struct xw_error *err)
 {
-    char include[8192], main_line[1200], updates_line[1200], security_line[1200], tmpdir[PATH_MAX + 16];
+    char include[8192], main_line[1200], updates_line[1200], security_line[1200], tmpdir[TMPDIR_MAX];
     const char *codename = build->recipe->release->codename;
     const char *argv[32] = {"mmdebstrap", "--variant=minbase", "--architectures=amd64",
                             "--aptopt=Apt::Install-Recommends \"false\"",
@@ -140,9 +173,8 @@ static int run_mmdebstrap(struct build *build, const char *const *more,
                  build->mirror.security, codename);
         argv[n++] = security_line;
     }
-    /* As another user mmdebstrap needs a folder that its other ids can reach: its default. */
-    snprintf(tmpdir, sizeof(tmpdir), "TMPDIR=%s/tmp", build->place->path);
-    const char *const environment[] = {geteuid() == 0 ? tmpdir : NULL, NULL};
+    choose_tmpdir(build, tmpdir);
+    const char *const environment[] = {tmpdir, NULL};
     /* Far up: it gives its shells descriptors by number, and dash takes one digit only. */
     const struct xw_spawn_fd locks[] = {{build->lock.fd, 100}, {build->temp_lock.fd, 101}};
     const struct xw_spawn spawn = {.argv = argv, .environment = environment, .on_line = follow,
