@@ -251,10 +251,9 @@ static bool is_about_program(int error)
 
 static int open_directory(const char *name)
 {
-    int directory = open(*name ? name : "/root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const char *home = access("/root", X_OK) == 0 ? "/root" : "/";
+    int directory = open(*name ? name : home, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-    if (directory < 0 && !*name)
-        directory = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return directory < 0 ? -errno : directory;
 }
 

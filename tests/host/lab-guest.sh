@@ -123,7 +123,8 @@ for TYPE in pv ${FULL:+pvh hvm}; do
     ok "$TYPE: its qemu-guest-agent answers" qemu_agent
     ok "$TYPE: xl save and xl restore: commands in it work as before" \
         moved "xl save $GUEST /root/moved && xl restore /root/moved && rm /root/moved"
-    [ -z "$FULL" ] || ok "$TYPE: xl migrate: commands in it work as before" \
+    # Live migration of PV takes shadow paging, which the Xen of Debian 13 is built without.
+    [ -z "$FULL" ] || [ "$TYPE" = pv ] || ok "$TYPE: xl migrate: commands in it work as before" \
         moved "xl migrate -s '' $GUEST 'xl migrate-receive'"
     ok "$TYPE: a writer of numbered records" ticking
     ok "$TYPE: goes on across a save" saved

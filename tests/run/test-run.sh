@@ -33,7 +33,7 @@ END
     export XENWRIGHT_CACHE=$PWD/"the cache" PATH=$PWD/bin:$PATH
     stand_in dpkg-query 'for p; do echo "installed $p"; done'
     stand_in apt-get 'echo "apt-get $*" >>"$(dirname "$0")/../apt-log"; exit 100'
-    stand_in sudo 'exec "$@"'
+    stand_in sudo '[ "$1" != -n ] || shift; exec "$@"'
 }
 
 # stand_in NAME SHELL-CODE: a program that is found first.

@@ -105,7 +105,7 @@ END
         report $? "vm show of a $type domain: $text"
     done
     bytes=$(sed -n 's/^ *"memory": \([0-9]*\),$/\1/p' "$work/out")
-    [ "$((bytes / 1048576))" -eq "$(xl list "$guest" | awk 'NR == 2 { print $3 }')" ]
+    test "$((bytes / 1048576))" -eq "$(xl list "$guest" | awk 'NR == 2 { print $3 }')"
     report $? "vm show of a $type domain: the memory of xl list"
     uuid=$(xl list -v "$guest" | grep -oE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
     has "\"uuid\": \"$uuid\""
