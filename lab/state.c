@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/lock.h"
+#include "base/log.h"
 #include "lab/state-make.h"
 
 #define STATE_FORMAT 1 /* to be raised when states are made in another way */
@@ -80,18 +81,35 @@ static void use_files(struct lab_machine *machine, const char *key)
     snprintf(machine->initrd, sizeof(machine->initrd), "../states/%s/initrd.img", key);
 }
 
-/* With the lock of the state held: somebody else may have made it meanwhile. */
+/* Whether what boots is Debian's own, as it is. */
+static bool is_stock(const struct lab_machine *machine)
+{
+    return !machine->xen[0] && !machine->kernel[0] && !machine->xen_args[0] && !machine->dom0_args[0];
+}
+
+/*
+ * With the lock of the state held: somebody else may have made it meanwhile. An emulated processor
+ * has its faults, so Xen and kernel that nobody changed get a second try, and the user is told.
+ */
 static int get_locked(const struct lab_place *place, const char *lab, const struct lab_data *data,
                       const struct lab_image *image, const struct lab_qemu *qemu,
                       const struct lab_machine *machine, const struct lab_reporter *reporter,
                       struct lab_state *ret, struct xw_error *err)
 {
+    struct xw_error why = XW_ERROR_INIT;
     int rc = lab_state_find(place, data, image, qemu, machine, true, ret, err);
 
     if (rc || ret->there)
         return rc;
     ret->made = true;
-    return lab_state_make(place, lab, data, image, qemu, machine, reporter, ret->key, err);
+    rc = lab_state_make(place, lab, data, image, qemu, machine, reporter, ret->key, &why);
+    if (rc == -EIO && is_stock(machine)) {
+        xw_log(XW_LOG_WARNING, "%s; it is booted once more", why.message);
+        return lab_state_make(place, lab, data, image, qemu, machine, reporter, ret->key, err);
+    }
+    if (rc && err)
+        *err = why;
+    return rc;
 }
 
 int lab_state_get(const struct lab_place *place, const char *lab, const struct lab_data *data,
