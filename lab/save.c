@@ -17,6 +17,7 @@
 #include "lab/overlay.h"
 #include "lab/raise.h"
 #include "lab/save-files.h"
+#include "lab/save-stop.h"
 #include "lab/transfer.h"
 
 #define QMP_TIMEOUT_MS 30000
@@ -87,14 +88,15 @@ static int write_state(struct lab_hold *hold, struct lab_record *record, struct 
                        int folder, const struct lab_reporter *reporter, int64_t *ret_still_ms,
                        struct xw_error *err)
 {
-    int64_t begun = xw_clock_ms();
+    int64_t begun;
     xw_auto_close int file = openat(folder, "state", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     struct lab_reporter counting = reporter ? *reporter : (struct lab_reporter){0};
     int rc;
 
     if (file < 0)
         return xw_error_set_errno(err, "the file of the state");
-    rc = xw_qmp_execute(qmp, "stop", NULL, QMP_TIMEOUT_MS, NULL, err);
+    rc = lab_save_stop(qmp, record, err);
+    begun = xw_clock_ms();
     if (!rc)
         rc = freeze_disk(hold, record, qmp, err);
     if (!rc)
