@@ -185,9 +185,11 @@ pid_of() {
     member "$1" pid
 }
 
-# alive PID: one that has ended, and was not waited for yet by its parent, is not.
+# alive PID: one that has ended, and was not waited for yet by its parent, is not; but its first thread
+# may have ended before the others, and its files are open until they all have.
 alive() {
-    grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status"
+    grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status" && return
+    [ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | grep -c .)" -gt 1 ]
 }
 
 # wait_end PID [SECONDS]
