@@ -19,7 +19,7 @@ int lab_save_stop(struct xw_qmp *qmp, const struct lab_record *record, struct xw
 /*
  * Whether the answer to the monitor's "info registers -a" shows a processor in such a guest. Its
  * interrupt descriptor table is the guest's own then; else it is Xen's, in the part of the address
- * space that Xen keeps for itself (0xffff800000000000 to 0xffff87ffffffffff, xen/include/asm-x86/config.h).
+ * space that Xen keeps for itself (0xffff800000000000 to 0xffff87ffffffffff; Xen's asm/config.h).
  */
 bool lab_save_in_guest(const char *registers);
 
