@@ -81,11 +81,9 @@ static void add_port(struct hub *hub, const struct sockaddr_un *address)
 static bool is_alive(const struct hub *hub, const struct sockaddr_un *address)
 {
     static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-    bool alive = connect(hub->prober, (const struct sockaddr *)address, sizeof(*address)) == 0;
 
-    if (alive && connect(hub->prober, &nobody, sizeof(nobody)) < 0)
-        return false;
-    return alive;
+    return connect(hub->prober, (const struct sockaddr *)address, sizeof(*address)) == 0 &&
+           connect(hub->prober, &nobody, sizeof(nobody)) == 0;
 }
 
 /*
