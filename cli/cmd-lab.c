@@ -73,18 +73,23 @@ static int explain_not_running(const struct lab_record *record, enum lab_status 
 
     switch (status) {
     case LAB_STATUS_DOWN:
-        return xw_error_set(err, ENOTCONN, "lab '%s' is down: 'xenwright lab up %s' or 'xenwright lab "
-                            "restore %s' brings it back", name, name, name);
+        return xw_error_set(err, ENOTCONN,
+                            "lab '%s' is down: 'xenwright lab up %s' or 'xenwright lab "
+                            "restore %s' brings it back",
+                            name, name, name);
     case LAB_STATUS_STARTING:
         return xw_error_set(err, ENOTCONN, "lab '%s' is not up yet: wait for its 'lab up'", name);
     case LAB_STATUS_DEAD:
-        return xw_error_set(err, ENOTCONN, "lab '%s': its QEMU is gone, it was killed or crashed: "
-                            "'xenwright lab up %s' starts it anew, 'xenwright lab down %s' clears it",
-                            name, name, name);
+        return xw_error_set(
+            err, ENOTCONN,
+            "lab '%s': its QEMU is gone, it was killed or crashed: "
+            "'xenwright lab up %s' starts it anew, 'xenwright lab down %s' clears it",
+            name, name, name);
     case LAB_STATUS_CRASHED:
-        return xw_error_set(err, ENOTCONN, "lab '%s': Xen has crashed in it: 'xenwright lab log %s "
-                            "--crash' shows the report, 'xenwright lab down %s' clears it", name, name,
-                            name);
+        return xw_error_set(err, ENOTCONN,
+                            "lab '%s': Xen has crashed in it: 'xenwright lab log %s "
+                            "--crash' shows the report, 'xenwright lab down %s' clears it",
+                            name, name, name);
     case LAB_STATUS_RUNNING:
         break;
     }
@@ -132,11 +137,24 @@ const struct cli_group cli_group_lab = {
         "A lab is a Debian system with Xen, dom0 and xl in a QEMU of its own. The first 'lab up' "
         "makes its disk from Debian packages, boots it and keeps the booted state; from then on "
         "every lab wakes from that state, as many side by side as the machine bears.",
-    .commands = (const struct cli_command *const[]){
-        &cli_lab_build, &cli_lab_up, &cli_lab_down, &cli_lab_list, &cli_lab_exec,
-        &cli_lab_cp, &cli_lab_console, &cli_lab_log, &cli_lab_save, &cli_lab_restore, &cli_lab_states, &cli_lab_forget,
-        &cli_lab_guest, &cli_lab_guest_exec, &cli_lab_ssh_config,
-        &cli_lab_prune,
-        NULL,
-    },
+    .commands =
+        (const struct cli_command *const[]){
+            &cli_lab_build,
+            &cli_lab_up,
+            &cli_lab_down,
+            &cli_lab_list,
+            &cli_lab_exec,
+            &cli_lab_cp,
+            &cli_lab_console,
+            &cli_lab_log,
+            &cli_lab_save,
+            &cli_lab_restore,
+            &cli_lab_states,
+            &cli_lab_forget,
+            &cli_lab_guest,
+            &cli_lab_guest_exec,
+            &cli_lab_ssh_config,
+            &cli_lab_prune,
+            NULL,
+        },
 };

@@ -123,8 +123,10 @@ static int attach(const struct lab_place *place, const char *name, struct xw_err
     if (rc)
         return rc;
     if (terminal) {
-        fprintf(stderr, "console of lab '%s': Ctrl-] leaves it; Ctrl-A three times switches between "
-                "dom0 and Xen\r\n", name);
+        fprintf(stderr,
+                "console of lab '%s': Ctrl-] leaves it; Ctrl-A three times switches between "
+                "dom0 and Xen\r\n",
+                name);
         raw = before;
         cfmakeraw(&raw);
         tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
@@ -164,16 +166,20 @@ static int run_console(struct cli_call *call, struct xw_error *err)
 const struct cli_command cli_lab_console = {
     .verb = "console",
     .purpose = "Attach to the console of a lab or of a guest in it",
-    .description =
-        "The lab's console is the serial line of the machine: Xen writes to it, and dom0 has a root shell "
-        "there. Ctrl-] leaves it. Of a guest: 'xl console' in dom0. One terminal at a time; 'lab log' "
-        "shows what has been written.",
-    .arguments = {.usage = "NAME [GUEST]", .min = 1, .max = 2,
+    .description = "The lab's console is the serial line of the machine: Xen writes to it, and "
+                   "dom0 has a root shell "
+                   "there. Ctrl-] leaves it. Of a guest: 'xl console' in dom0. One terminal at a "
+                   "time; 'lab log' "
+                   "shows what has been written.",
+    .arguments = {.usage = "NAME [GUEST]",
+                  .min = 1,
+                  .max = 2,
                   .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_lab_names}}},
-    .examples = (const struct cli_example[]){
-        {"xenwright lab console lab", "Xen and dom0"},
-        {"xenwright lab console lab web", "the guest 'web'"},
-        {0},
-    },
+    .examples =
+        (const struct cli_example[]){
+            {"xenwright lab console lab", "Xen and dom0"},
+            {"xenwright lab console lab web", "the guest 'web'"},
+            {0},
+        },
     .run = run_console,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lab cp: files and folders into a lab and out of it, as tar streams: 'tar' here and 'tar' there, so that
- * modes, owners' ids, times, links and holes come along.
+ * lab cp: files and folders into a lab and out of it, as tar streams: 'tar' here and 'tar' there,
+ * so that modes, owners' ids, times, links and holes come along.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,8 +45,8 @@ static int parse_side(const char *given, struct side *ret, struct cli_call *call
 }
 
 /* Where in a folder a path ends: for tar -C FOLDER ... NAME. "." and ".." have no name to copy. */
-static int split(const char *path, char folder[PATH_MAX], char name[PATH_MAX], struct cli_call *call,
-                 struct xw_error *err)
+static int split(const char *path, char folder[PATH_MAX], char name[PATH_MAX],
+                 struct cli_call *call, struct xw_error *err)
 {
     char copy[PATH_MAX];
 
@@ -97,7 +97,8 @@ static int copy_in(struct cli_call *call, const struct side *from, const struct 
     if (rc)
         return rc;
     const char *const pack[] = {"tar", "-C", folder, "-cSf", "-", "--", name, NULL};
-    const struct xw_spawn spawn = {.argv = pack, .stdout_fd = ends[1], .stderr_fd = XW_SPAWN_INHERIT};
+    const struct xw_spawn spawn = {
+        .argv = pack, .stdout_fd = ends[1], .stderr_fd = XW_SPAWN_INHERIT};
     const char *const unpack[] = {"sh", "-c", receive_script, "sh", to->path, name, NULL};
     const struct lab_exec exec = {.argv = unpack, .in = ends[0], .out = -1, .err = STDERR_FILENO};
 
@@ -108,8 +109,8 @@ static int copy_in(struct cli_call *call, const struct side *from, const struct 
         close(ends[0]);
         rc = finish_tar(&child, rc, err);
         if (!rc && (end.kind != LAB_EXIT_STATUS || end.value != 0))
-            rc = xw_error_set(err, EIO, "lab '%s': '%s' cannot be written (see above)", record->name,
-                              to->path);
+            rc = xw_error_set(err, EIO, "lab '%s': '%s' cannot be written (see above)",
+                              record->name, to->path);
     } else {
         close(ends[0]);
     }
@@ -133,7 +134,8 @@ static int receive_here(const struct side *from, const char *name, const struct 
         return xw_error_set_errno(err, "pipe");
     const char *const pack[] = {"tar", "-C", folder, "-cSf", "-", "--", name, NULL};
     const char *const unpack[] = {"tar", "-C", target, "-xSf", "-", NULL};
-    const struct xw_spawn spawn = {.argv = unpack, .stdin_fd = ends[0], .stderr_fd = XW_SPAWN_INHERIT};
+    const struct xw_spawn spawn = {
+        .argv = unpack, .stdin_fd = ends[0], .stderr_fd = XW_SPAWN_INHERIT};
     const struct lab_exec exec = {.argv = pack, .in = -1, .out = ends[1], .err = STDERR_FILENO};
 
     rc = xw_spawn_start(&spawn, &child, err);
@@ -212,16 +214,19 @@ static void list_sides(const struct cli_call *call, struct cli_candidates *out)
 const struct cli_command cli_lab_cp = {
     .verb = "cp",
     .purpose = "Copy files into a lab or out of it",
-    .description =
-        "One side is in a lab, NAME:PATH. Folders are copied whole. Where the destination is a folder the "
-        "copy goes into it, else it gets that name.",
-    .arguments = {.usage = "SOURCE DESTINATION", .min = 2, .max = 2,
+    .description = "One side is in a lab, NAME:PATH. Folders are copied whole. Where the "
+                   "destination is a folder the "
+                   "copy goes into it, else it gets that name.",
+    .arguments = {.usage = "SOURCE DESTINATION",
+                  .min = 2,
+                  .max = 2,
                   .values = {{.kind = CLI_VALUE_CALLBACK, .list = list_sides}}},
-    .examples = (const struct cli_example[]){
-        {"xenwright lab cp guest.cfg lab:/root/", "a file into dom0"},
-        {"xenwright lab cp lab:/var/log/xen logs", "a folder out of it, under another name"},
-        {0},
-    },
+    .examples =
+        (const struct cli_example[]){
+            {"xenwright lab cp guest.cfg lab:/root/", "a file into dom0"},
+            {"xenwright lab cp lab:/var/log/xen logs", "a folder out of it, under another name"},
+            {0},
+        },
     .flags = CLI_CHANGES,
     .run = run_cp,
 };

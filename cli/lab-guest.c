@@ -84,8 +84,10 @@ static int collect(struct cli_call *call, struct arguments *arguments, char memo
 
 static int no_package(const struct lab_record *record, struct xw_error *err)
 {
-    return xw_error_set(err, ENOENT, "lab '%s': the package xenwright-guest is not in it: bring it up "
-                        "with --package FILE.deb", record->name);
+    return xw_error_set(err, ENOENT,
+                        "lab '%s': the package xenwright-guest is not in it: bring it up "
+                        "with --package FILE.deb",
+                        record->name);
 }
 
 static int create(struct cli_call *call, const struct lab_place *place,
@@ -94,7 +96,8 @@ static int create(struct cli_call *call, const struct lab_place *place,
 {
     struct xw_progress *progress = cli_progress(call, cli_argument(call, 1), 0);
     /* What xl and libxl say is the reason when it fails: all of it goes through. */
-    const struct lab_exec exec = {.argv = arguments->argv, .in = -1, .out = -1, .err = STDERR_FILENO};
+    const struct lab_exec exec = {
+        .argv = arguments->argv, .in = -1, .out = -1, .err = STDERR_FILENO};
     struct lab_exec_end end;
     int64_t begun = xw_clock_ms();
     int rc;
@@ -143,33 +146,54 @@ static const char *const types[] = {"pv", "pvh", "hvm", NULL};
 const struct cli_command cli_lab_guest = {
     .verb = "guest",
     .purpose = "Start a small Linux guest in a lab",
-    .description =
-        "The guest is Debian's kernel with busybox in memory, and programs to test disks and networks with "
-        "(xw-test). It is an ordinary domain: 'xl' in the lab shows it and ends it. The command returns when "
-        "'lab guest-exec' works in it.",
-    .arguments = {.usage = "NAME GUEST", .min = 2, .max = 2,
-                  .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_lab_names}, {.kind = CLI_VALUE_NONE}}},
-    .options = (const struct cli_option[]){
-        {.name = "type", .letter = 't', .argument = "TYPE", .help = "pv (default), pvh or hvm",
-         .value = {.kind = CLI_VALUE_WORDS, .words = types}},
-        {.name = "memory", .letter = 'm', .argument = "SIZE", .help = "its memory, MiB unless given a unit"},
-        {.name = "vcpus", .letter = 'c', .argument = "N", .help = "its processors (default 1)"},
-        {.name = "disk", .letter = 'd', .argument = "SPEC", .flags = CLI_REPEAT,
-         .help = "a disk, as in xl.cfg"},
-        {.name = "vif", .letter = 'n', .argument = "SPEC", .flags = CLI_REPEAT,
-         .help = "a network card, as in xl.cfg; 'bridge=xenbr0' is there for it"},
-        {.name = "ip", .argument = "ADDRESS",
-         .help = "address of its first network card, with its prefix: 10.88.0.5/24"},
-        {.name = "extra", .argument = "WORDS", .help = "more words for its kernel's command line"},
-        {.name = "qga", .help = "run qemu-guest-agent in it, on a channel"},
-        {.name = "paused", .help = "leave it paused, and do not wait for it"},
-        {0},
-    },
-    .examples = (const struct cli_example[]){
-        {"xenwright lab guest lab web --type pv --vif bridge=xenbr0 --ip 10.88.0.5/24",
-         "one with a network"},
-        {0},
-    },
+    .description = "The guest is Debian's kernel with busybox in memory, and programs to test "
+                   "disks and networks with "
+                   "(xw-test). It is an ordinary domain: 'xl' in the lab shows it and ends it. The "
+                   "command returns when "
+                   "'lab guest-exec' works in it.",
+    .arguments = {.usage = "NAME GUEST",
+                  .min = 2,
+                  .max = 2,
+                  .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_lab_names},
+                             {.kind = CLI_VALUE_NONE}}},
+    .options =
+        (const struct cli_option[]){
+            {.name = "type",
+             .letter = 't',
+             .argument = "TYPE",
+             .help = "pv (default), pvh or hvm",
+             .value = {.kind = CLI_VALUE_WORDS, .words = types}},
+            {.name = "memory",
+             .letter = 'm',
+             .argument = "SIZE",
+             .help = "its memory, MiB unless given a unit"},
+            {.name = "vcpus", .letter = 'c', .argument = "N", .help = "its processors (default 1)"},
+            {.name = "disk",
+             .letter = 'd',
+             .argument = "SPEC",
+             .flags = CLI_REPEAT,
+             .help = "a disk, as in xl.cfg"},
+            {.name = "vif",
+             .letter = 'n',
+             .argument = "SPEC",
+             .flags = CLI_REPEAT,
+             .help = "a network card, as in xl.cfg; 'bridge=xenbr0' is there for it"},
+            {.name = "ip",
+             .argument = "ADDRESS",
+             .help = "address of its first network card, with its prefix: 10.88.0.5/24"},
+            {.name = "extra",
+             .argument = "WORDS",
+             .help = "more words for its kernel's command line"},
+            {.name = "qga", .help = "run qemu-guest-agent in it, on a channel"},
+            {.name = "paused", .help = "leave it paused, and do not wait for it"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"xenwright lab guest lab web --type pv --vif bridge=xenbr0 --ip 10.88.0.5/24",
+             "one with a network"},
+            {0},
+        },
     .flags = CLI_CHANGES | CLI_LONG,
     .run = run_guest,
 };
@@ -221,18 +245,24 @@ const struct cli_command cli_lab_guest_exec = {
     .verb = "guest-exec",
     .purpose = "Run a command in a guest made by 'lab guest'",
     .description = "As 'lab exec', one storey up: streams, signals and exit status pass through.",
-    .arguments = {.usage = "NAME GUEST -- COMMAND [ARG]...", .min = 3, .max = CLI_ANY, .fixed = 2,
-                  .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_lab_names}, {.kind = CLI_VALUE_NONE}}},
-    .options = (const struct cli_option[]){
-        {.name = "tty", .letter = 't', .help = "on a terminal of its own"},
-        {0},
-    },
-    .examples = (const struct cli_example[]){
-        {"xenwright lab guest-exec lab web -- uname -a", "a command in the guest"},
-        {"xenwright lab guest-exec lab web -- xw-test pattern verify /dev/xvda",
-         "check a disk from inside"},
-        {0},
-    },
+    .arguments = {.usage = "NAME GUEST -- COMMAND [ARG]...",
+                  .min = 3,
+                  .max = CLI_ANY,
+                  .fixed = 2,
+                  .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_lab_names},
+                             {.kind = CLI_VALUE_NONE}}},
+    .options =
+        (const struct cli_option[]){
+            {.name = "tty", .letter = 't', .help = "on a terminal of its own"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"xenwright lab guest-exec lab web -- uname -a", "a command in the guest"},
+            {"xenwright lab guest-exec lab web -- xw-test pattern verify /dev/xvda",
+             "check a disk from inside"},
+            {0},
+        },
     .flags = CLI_PASSTHROUGH,
     .run = run_guest_exec,
 };

@@ -9,8 +9,8 @@
 #include "cli/lab.h"
 
 /*
- * One lab as a row. One without a record is just being made, or else, like one whose record cannot be
- * read, damaged: then there is only its name.
+ * One lab as a row. One without a record is just being made, or else, like one whose record cannot
+ * be read, damaged: then there is only its name.
  */
 static json_t *row_of(const struct lab_place *place, const char *name)
 {
@@ -76,13 +76,15 @@ const struct cli_command cli_lab_list = {
     .verb = "list",
     .purpose = "List the labs",
     .description =
-        "A lab is 'running', 'starting', 'down' (only saved states are left), 'crashed' (Xen is dead) "
+        "A lab is 'running', 'starting', 'down' (only saved states are left), 'crashed' (Xen is "
+        "dead) "
         "or 'dead' (its QEMU was killed). What a killed command left half done is put right.",
     .arguments = {.usage = "", .min = 0, .max = 0},
-    .examples = (const struct cli_example[]){
-        {"xenwright lab list --json", "the same for programs"},
-        {0},
-    },
+    .examples =
+        (const struct cli_example[]){
+            {"xenwright lab list --json", "the same for programs"},
+            {0},
+        },
     .flags = CLI_SHOWS,
     .run = run_list,
 };
@@ -143,19 +145,24 @@ const struct cli_command cli_lab_down = {
     .verb = "down",
     .purpose = "End labs",
     .description =
-        "Ends the lab's QEMU at once, as if its power was cut. What was changed in the lab since it came "
+        "Ends the lab's QEMU at once, as if its power was cut. What was changed in the lab since "
+        "it came "
         "up is forgotten, except for its saved states: with these the lab stays in the list.",
-    .arguments = {.usage = "[NAME]", .min = 0, .max = 1,
+    .arguments = {.usage = "[NAME]",
+                  .min = 0,
+                  .max = 1,
                   .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_lab_names}}},
-    .options = (const struct cli_option[]){
-        {.name = "all", .letter = 'a', .help = "end all labs"},
-        {0},
-    },
-    .examples = (const struct cli_example[]){
-        {"xenwright lab down a", "end lab 'a'"},
-        {"xenwright lab down --all", "end them all"},
-        {0},
-    },
+    .options =
+        (const struct cli_option[]){
+            {.name = "all", .letter = 'a', .help = "end all labs"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"xenwright lab down a", "end lab 'a'"},
+            {"xenwright lab down --all", "end them all"},
+            {0},
+        },
     .flags = CLI_CHANGES,
     .run = run_down,
 };

@@ -115,7 +115,8 @@ static int run_log(struct cli_call *call, struct xw_error *err)
     struct lab_record record;
     int rc;
 
-    if (cli_flag(call, "xen") + cli_flag(call, "dom0") + cli_flag(call, "crash") + (guest != NULL) > 1)
+    if (cli_flag(call, "xen") + cli_flag(call, "dom0") + cli_flag(call, "crash") + (guest != NULL) >
+        1)
         return cli_misuse(call, err, "--xen, --dom0, --guest and --crash exclude each other");
     if (cli_flag(call, "json") && !cli_flag(call, "crash"))
         return cli_misuse(call, err, "--json goes with --crash: consoles are plain text");
@@ -136,24 +137,28 @@ static int run_log(struct cli_call *call, struct xw_error *err)
 const struct cli_command cli_lab_log = {
     .verb = "log",
     .purpose = "Show what was written to a lab's consoles",
-    .description =
-        "Without an option all of the lab's serial console: Xen and dom0. It can be read after the lab has "
-        "crashed or its QEMU was killed, too.",
-    .arguments = {.usage = "NAME", .min = 1, .max = 1,
+    .description = "Without an option all of the lab's serial console: Xen and dom0. It can be "
+                   "read after the lab has "
+                   "crashed or its QEMU was killed, too.",
+    .arguments = {.usage = "NAME",
+                  .min = 1,
+                  .max = 1,
                   .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_lab_names}}},
-    .options = (const struct cli_option[]){
-        {.name = "xen", .help = "only what Xen wrote"},
-        {.name = "dom0", .help = "only what dom0 wrote"},
-        {.name = "guest", .letter = 'g', .argument = "GUEST", .help = "the console of a guest"},
-        {.name = "crash", .help = "the report of a crash of Xen"},
-        {.name = "follow", .letter = 'f', .help = "go on as more is written"},
-        {0},
-    },
-    .examples = (const struct cli_example[]){
-        {"xenwright lab log lab --xen", "what Xen had to say"},
-        {"xenwright lab log lab --guest web --follow", "watch a guest boot"},
-        {0},
-    },
+    .options =
+        (const struct cli_option[]){
+            {.name = "xen", .help = "only what Xen wrote"},
+            {.name = "dom0", .help = "only what dom0 wrote"},
+            {.name = "guest", .letter = 'g', .argument = "GUEST", .help = "the console of a guest"},
+            {.name = "crash", .help = "the report of a crash of Xen"},
+            {.name = "follow", .letter = 'f', .help = "go on as more is written"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"xenwright lab log lab --xen", "what Xen had to say"},
+            {"xenwright lab log lab --guest web --follow", "watch a guest boot"},
+            {0},
+        },
     .flags = CLI_SHOWS,
     .run = run_log,
 };

@@ -28,19 +28,24 @@ static int run_prune(struct cli_call *call, struct xw_error *err)
 const struct cli_command cli_lab_prune = {
     .verb = "prune",
     .purpose = "Remove images and states that no lab needs",
-    .description =
-        "Removes what is damaged, what belongs to an image that is gone, what failed and killed commands "
-        "left, and what has not been used for 30 days; never what a lab or one of its saved states stands "
-        "on. With --dry-run it only shows what would be removed.",
+    .description = "Removes what is damaged, what belongs to an image that is gone, what failed "
+                   "and killed commands "
+                   "left, and what has not been used for 30 days; never what a lab or one of its "
+                   "saved states stands "
+                   "on. With --dry-run it only shows what would be removed.",
     .arguments = {.usage = "", .min = 0, .max = 0},
-    .options = (const struct cli_option[]){
-        {.name = "all", .letter = 'a', .help = "also what could be used again: the next 'lab up' makes it anew"},
-        {0},
-    },
-    .examples = (const struct cli_example[]){
-        {"xenwright lab prune --all --dry-run", "how much space could be had"},
-        {0},
-    },
+    .options =
+        (const struct cli_option[]){
+            {.name = "all",
+             .letter = 'a',
+             .help = "also what could be used again: the next 'lab up' makes it anew"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"xenwright lab prune --all --dry-run", "how much space could be had"},
+            {0},
+        },
     .flags = CLI_SHOWS | CLI_CHANGES,
     .run = run_prune,
 };

@@ -93,16 +93,19 @@ static int run_save(struct cli_call *call, struct xw_error *err)
 const struct cli_command cli_lab_save = {
     .verb = "save",
     .purpose = "Save the state of a running lab",
-    .description =
-        "Keeps memory, disk and all guests as they are, under the name TAG ('saved' where none is given). "
-        "The lab stands still meanwhile and then goes on.",
-    .arguments = {.usage = "NAME [TAG]", .min = 1, .max = 2,
+    .description = "Keeps memory, disk and all guests as they are, under the name TAG ('saved' "
+                   "where none is given). "
+                   "The lab stands still meanwhile and then goes on.",
+    .arguments = {.usage = "NAME [TAG]",
+                  .min = 1,
+                  .max = 2,
                   .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_lab_names},
                              {.kind = CLI_VALUE_CALLBACK, .list = cli_lab_tags}}},
-    .examples = (const struct cli_example[]){
-        {"xenwright lab save lab before-upgrade", "keep the lab as it is now"},
-        {0},
-    },
+    .examples =
+        (const struct cli_example[]){
+            {"xenwright lab save lab before-upgrade", "keep the lab as it is now"},
+            {0},
+        },
     .flags = CLI_CHANGES | CLI_LONG,
     .run = run_save,
 };
@@ -143,15 +146,19 @@ const struct cli_command cli_lab_restore = {
     .verb = "restore",
     .purpose = "Bring a lab back to a saved state",
     .description =
-        "The lab continues from the moment of 'lab save', whether it runs, is down or has crashed. What "
+        "The lab continues from the moment of 'lab save', whether it runs, is down or has crashed. "
+        "What "
         "happened in it since, and was not saved, is forgotten. Its clock is set to the present.",
-    .arguments = {.usage = "NAME [TAG]", .min = 1, .max = 2,
+    .arguments = {.usage = "NAME [TAG]",
+                  .min = 1,
+                  .max = 2,
                   .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_lab_names},
                              {.kind = CLI_VALUE_CALLBACK, .list = cli_lab_tags}}},
-    .examples = (const struct cli_example[]){
-        {"xenwright lab restore lab before-upgrade", "undo what came after"},
-        {0},
-    },
+    .examples =
+        (const struct cli_example[]){
+            {"xenwright lab restore lab before-upgrade", "undo what came after"},
+            {0},
+        },
     .flags = CLI_CHANGES,
     .run = run_restore,
 };

@@ -18,9 +18,11 @@ static int run_ssh_config(struct cli_call *call, struct xw_error *err)
     if (!rc)
         rc = lab_ssh_known_hosts(&place, &record, err);
     if (!rc)
-        printf("Host %s\n    HostName 127.0.0.1\n    Port %d\n    User root\n    IdentityFile \"%s/" LAB_SSH_KEY
-               "\"\n    IdentitiesOnly yes\n    HostKeyAlias %s.xenwright\n    UserKnownHostsFile \"%s/labs/%s/"
-               "known_hosts\"\n", record.name, port, place.path, record.name, place.path, record.name);
+        printf("Host %s\n    HostName 127.0.0.1\n    Port %d\n    User root\n    IdentityFile "
+               "\"%s/" LAB_SSH_KEY "\"\n    IdentitiesOnly yes\n    HostKeyAlias %s.xenwright\n    "
+                                   "UserKnownHostsFile \"%s/labs/%s/"
+               "known_hosts\"\n",
+               record.name, port, place.path, record.name, place.path, record.name);
     lab_record_free(&record);
     lab_place_close(&place);
     return rc;

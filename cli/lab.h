@@ -29,6 +29,7 @@ struct lab_reporter cli_lab_reporter(struct xw_progress *progress);
 extern const struct cli_command cli_lab_build, cli_lab_up, cli_lab_down, cli_lab_list;
 extern const struct cli_command cli_lab_exec, cli_lab_cp, cli_lab_console, cli_lab_log;
 extern const struct cli_command cli_lab_save, cli_lab_restore, cli_lab_states, cli_lab_forget;
-extern const struct cli_command cli_lab_guest, cli_lab_guest_exec, cli_lab_ssh_config, cli_lab_prune;
+extern const struct cli_command cli_lab_guest, cli_lab_guest_exec, cli_lab_ssh_config,
+    cli_lab_prune;
 
 #endif

@@ -82,7 +82,8 @@ static bool create_machine(int kvm, int *ret_vm, int *ret_vcpu, struct lab_kvm_f
     *ret_vm = ioctl(kvm, KVM_CREATE_VM, 0);
     if (*ret_vm < 0)
         return fail(facts);
-    /* Intel processors need three pages for themselves in real mode; others refuse, which is fine. */
+    /* Intel processors need three pages for themselves in real mode; others refuse, which is fine.
+     */
     ioctl(*ret_vm, KVM_SET_TSS_ADDR, 0xfffbd000);
     if (ioctl(*ret_vm, KVM_SET_USER_MEMORY_REGION, &region) < 0)
         return fail(facts);
@@ -165,8 +166,8 @@ static bool end_child(pid_t pid, int ended, int timeout_ms)
 }
 
 /*
- * The child notes each step in shared memory, so that even a stuck one tells how far it came. Returns 0
- * or why there is none.
+ * The child notes each step in shared memory, so that even a stuck one tells how far it came.
+ * Returns 0 or why there is none.
  */
 static int probe_in_child(const char *device, int timeout_ms, struct lab_kvm_facts *shared)
 {
@@ -240,7 +241,8 @@ void lab_kvm_judge(const char *device, const struct lab_kvm_facts *facts, struct
 
     switch (facts->reached) {
     case LAB_KVM_NOTHING:
-        snprintf(what, sizeof(what), "%s cannot be %s%s", device, facts->not_tried ? "tried" : "opened",
+        snprintf(what, sizeof(what), "%s cannot be %s%s", device,
+                 facts->not_tried ? "tried" : "opened",
                  facts->error == EACCES ? " (is the user in the group kvm?)" : "");
         break;
     case LAB_KVM_OPENED:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The files a lab boots from: the image's own, or those of somebody who works on Xen or a kernel. */
+/* The files a lab boots from: the image's own, or those of somebody who works on Xen or a kernel.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,8 +18,8 @@
 static int copy_into(int folder, const char *name, const char *from, struct xw_error *err)
 {
     xw_auto_close int in = open(from, O_RDONLY | O_CLOEXEC);
-    xw_auto_close int out = in < 0 ? -1 : openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-                                                 0600);
+    xw_auto_close int out =
+        in < 0 ? -1 : openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
     if (in < 0)
         return xw_error_set_errno(err, "%s", from);
@@ -66,7 +67,8 @@ static int append_agent(int folder, const struct lab_data *data, struct xw_error
     if (initrd < 0 || fchmodat(folder, AGENT_NAME, 0755, 0) < 0)
         return xw_error_set_errno(err, "initrd.img");
     rc = xw_spawn_check(&spawn, &result, err);
-    /* An archive begins at a multiple of four bytes (Linux, driver-api/early-userspace/buffer-format). */
+    /* An archive begins at a multiple of four bytes (Linux,
+     * driver-api/early-userspace/buffer-format). */
     if (!rc && (fstat(initrd, &now) < 0 || lseek(initrd, 0, SEEK_END) < 0))
         rc = xw_error_set_errno(err, "initrd.img");
     if (!rc && now.st_size % 4)

@@ -7,7 +7,8 @@
 
 static int nonsense(const struct lab_client *client, struct xw_error *err)
 {
-    return xw_error_set(err, EPROTO, "%s: its agent sent something that is no answer", client->peer);
+    return xw_error_set(err, EPROTO, "%s: its agent sent something that is no answer",
+                        client->peer);
 }
 
 /* Throws away what comes before the answer to our HELLO.  Returns whether the answer is there. */

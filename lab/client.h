@@ -51,7 +51,7 @@ int lab_client_start_personalise(struct lab_client *client, const char *lines, i
 struct lab_exec {
     const char *directory;    /* NULL or "": the home directory */
     const char *const *argv;  /* looked up in PATH; ends with NULL */
-    const char *const *env;   /* NAME=VALUE added to the agent's defaults; NULL, or ends with NULL */
+    const char *const *env; /* NAME=VALUE added to the agent's defaults; NULL, or ends with NULL */
     bool tty;                 /* on a new terminal of this size; its errors come as output */
     uint16_t columns, rows;
     int in;                   /* read as far as the program takes it; -1: /dev/null */

@@ -129,8 +129,8 @@ static pid_t pid_of_socket(const struct lab_place *place, const char *name)
 }
 
 /*
- * The pid of a QEMU that no record names: xenwright was killed right after it had started it, and its
- * socket may be a moment away.
+ * The pid of a QEMU that no record names: xenwright was killed right after it had started it, and
+ * its socket may be a moment away.
  */
 static pid_t find_pid(const struct lab_place *place, const char *name)
 {
@@ -174,12 +174,16 @@ int lab_control_end(const struct lab_place *place, const char *name, pid_t pid,
     if (wait_gone(place, name, QUIT_TIMEOUT_MS))
         return 0;
     if (pidfd < 0)
-        return xw_error_set(err, EBUSY, "lab '%s': its QEMU neither answers nor is known by pid; end "
-                            "the process 'xenwright-lab-%s'", name, name);
+        return xw_error_set(err, EBUSY,
+                            "lab '%s': its QEMU neither answers nor is known by pid; end "
+                            "the process 'xenwright-lab-%s'",
+                            name, name);
     if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
         return xw_error_set_errno(err, "lab '%s': cannot kill its QEMU (pid %d)", name, (int)pid);
     if (!wait_gone(place, name, KILL_TIMEOUT_MS))
-        return xw_error_set(err, ETIMEDOUT, "lab '%s': its QEMU (pid %d) was killed but does not go "
-                            "away", name, (int)pid);
+        return xw_error_set(err, ETIMEDOUT,
+                            "lab '%s': its QEMU (pid %d) was killed but does not go "
+                            "away",
+                            name, (int)pid);
     return 0;
 }

@@ -145,7 +145,8 @@ static bool read_dump(struct lab_crash_report *report, struct walk *walk)
             lab_line_location(&line, &report->rip, report->symbol, sizeof(report->symbol));
         if (lab_line_find(&line, "CONTEXT: hypervisor"))
             ours = true;
-        if (lab_line_starts(&line, "Xen call trace:") || lab_line_starts(&line, "Xen stack overfl")) {
+        if (lab_line_starts(&line, "Xen call trace:") ||
+            lab_line_starts(&line, "Xen stack overfl")) {
             read_frames(report, walk);
             break;
         }

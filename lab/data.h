@@ -14,7 +14,8 @@ struct lab_data {
     char share[PATH_MAX]; /* holds layers/ and image/ */
     char agent[PATH_MAX]; /* the static binary that runs inside labs */
     char self[PATH_MAX];  /* this program */
-    char source[PATH_MAX]; /* the source tree it was built from, when run from a build directory; else "" */
+    char source[PATH_MAX]; /* the source tree it was built from, when run from a build directory;
+                              else "" */
 };
 
 int lab_data_find(struct lab_data *ret, struct xw_error *err);

@@ -38,9 +38,11 @@ static int keep_saved(struct lab_hold *hold, struct xw_error *err)
     if (rc && rc != -EPROTONOSUPPORT)
         rc = remake_record(hold, &record);
     if (rc) {
-        xw_log(XW_LOG_WARNING, "lab '%s': its record cannot be read nor made again, so it stays with "
+        xw_log(XW_LOG_WARNING,
+               "lab '%s': its record cannot be read nor made again, so it stays with "
                "its saved states as it is; 'xenwright lab forget %s --all', then 'xenwright lab "
-               "down %s' remove it", hold->name, hold->name, hold->name);
+               "down %s' remove it",
+               hold->name, hold->name, hold->name);
         return 0;
     }
     record.pid = 0;

@@ -14,7 +14,8 @@
 #include "host/qmp.h"
 #include "lab/hang-watch.h"
 
-/* Short: somebody else may have the monitor for long, and whoever watches has other things to do. */
+/* Short: somebody else may have the monitor for long, and whoever watches has other things to do.
+ */
 #define MONITOR_MS 200
 
 static int connect_monitor(const struct lab_hang_target *target, struct xw_qmp **ret)
@@ -29,9 +30,9 @@ static int connect_monitor(const struct lab_hang_target *target, struct xw_qmp *
 }
 
 /*
- * The state of a thread and the processor time that it has had: fields 3, 14 and 15 of proc(5)'s stat,
- * times in ticks. The second field is a name in parentheses, with anything in it. (/proc/TID/stat is
- * about the whole process.)
+ * The state of a thread and the processor time that it has had: fields 3, 14 and 15 of proc(5)'s
+ * stat, times in ticks. The second field is a name in parentheses, with anything in it.
+ * (/proc/TID/stat is about the whole process.)
  */
 static int read_thread(int64_t thread, struct lab_vcpu *vcpu)
 {

@@ -259,8 +259,8 @@ static bool is_stuck(const struct lab_vcpus *samples, size_t count, unsigned ind
 }
 
 /*
- * Whether a processor was halted in all of the samples that count. One that was sent an interrupt is
- * halted until the host lets its thread run.
+ * Whether a processor was halted in all of the samples that count. One that was sent an interrupt
+ * is halted until the host lets its thread run.
  */
 static bool sleeps(const struct lab_vcpus *samples, size_t count, unsigned index)
 {

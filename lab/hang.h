@@ -36,8 +36,9 @@ struct lab_vcpus {
 };
 
 /*
- * Reads the monitor's answer (QEMU 7.2 to 10); wants_time, cpu_ms and timer are not in it and become 0.
- * -EBADMSG where it is not one: no processor in it, a field missing, more than LAB_VCPUS of them.
+ * Reads the monitor's answer (QEMU 7.2 to 10); wants_time, cpu_ms and timer are not in it and
+ * become 0. -EBADMSG where it is not one: no processor in it, a field missing, more than LAB_VCPUS
+ * of them.
  */
 int lab_hang_parse(const char *text, size_t length, struct lab_vcpus *ret, struct xw_error *err);
 
@@ -51,10 +52,10 @@ int lab_hang_parse_timer(const char *text, size_t length, uint64_t *ret, struct 
  * that, on the same stretch of stack, with the timer not set anew and all but a few registers the
  * same: a Xen that works may well be met waiting for a lock each time it is looked at, above all on
  * a busy machine, but then it is another lock, or another turn of it, each time. What it may wait
- * for is a processor that is at work in Xen; not one that sleeps, is stuck or waits in one spot as well, or is met
- * outside of Xen more than once with some work of its own done in between. And so much processor
- * time must have gone by: a machine that is paused or gets no time from its busy host stands still
- * as well. The NMI is the end of it; so better a hang too few than one too many.
+ * for is a processor that is at work in Xen; not one that sleeps, is stuck or waits in one spot as
+ * well, or is met outside of Xen more than once with some work of its own done in between. And so
+ * much processor time must have gone by: a machine that is paused or gets no time from its busy
+ * host stands still as well. The NMI is the end of it; so better a hang too few than one too many.
  */
 #define LAB_HANG_SAMPLES 8
 #define LAB_HANG_CPU_MS 400

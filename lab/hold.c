@@ -20,8 +20,10 @@ static int put_right(struct lab_hold *hold, struct xw_error *err)
     if (!operation)
         return 0;
     if (strcmp(operation, "up") == 0) {
-        xw_log(XW_LOG_WARNING, "lab '%s' was being brought up when xenwright was killed: taking away "
-               "what there is of it", hold->name);
+        xw_log(XW_LOG_WARNING,
+               "lab '%s' was being brought up when xenwright was killed: taking away "
+               "what there is of it",
+               hold->name);
         rc = lab_control_end(hold->place, hold->name, 0, err);
         if (!rc)
             rc = lab_down_held(hold, err);
@@ -52,7 +54,8 @@ int lab_hold(const struct lab_place *place, const char *name, int timeout_ms, st
     snprintf(path, sizeof(path), ".journal-%s", name);
     rc = xw_journal_open(place->labs, path, &ret->journal, err);
     if (rc == -EBADMSG) {
-        /* Without the journal only the surest thing is safe: the lab's remains are taken away whole. */
+        /* Without the journal only the surest thing is safe: the lab's remains are taken away
+         * whole. */
         xw_log(XW_LOG_WARNING, "lab '%s': its journal is damaged: it will be taken down", name);
         unlinkat(place->labs, path, 0);
         rc = xw_journal_open(place->labs, path, &ret->journal, err);

@@ -2,9 +2,9 @@
 /*
  * The switch's process: one socket, one loop.
  *
- * A port is a member's socket name. Ports come and go with these sockets: inotify on the labs' folders
- * tells of new ones, and every few seconds each is tried, since a killed QEMU leaves its socket
- * behind.
+ * A port is a member's socket name. Ports come and go with these sockets: inotify on the labs'
+ * folders tells of new ones, and every few seconds each is tried, since a killed QEMU leaves its
+ * socket behind.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -245,7 +245,8 @@ static int watch_labs(struct hub *hub, struct xw_error *err)
 {
     hub->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (hub->inotify < 0 ||
-        inotify_add_watch(hub->inotify, ".", IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO) < 0)
+        inotify_add_watch(hub->inotify, ".", IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO) <
+            0)
         return xw_error_set_errno(err, "network '%s': cannot watch the folder of the labs",
                                   hub->net);
     return 0;

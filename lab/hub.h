@@ -19,15 +19,16 @@
 /*
  * Makes sure that the switch of the network runs, and goes on for LAB_HUB_GRACE_MS at least. Where
  * it does not, starts "program __hub NET" with the folder labs_dirfd as its working directory,
- * apart from this session, and waits until it listens (5 s at most: -ETIMEDOUT). One that has no time
- * to answer counts as running.
+ * apart from this session, and waits until it listens (5 s at most: -ETIMEDOUT). One that has no
+ * time to answer counts as running.
  */
 int lab_hub_ensure(int labs_dirfd, const char *net, const char *program, struct xw_error *err);
 
 /*
- * The switch itself, for that process only: changes the working directory to labs_dirfd. Writes "ready"
- * and a newline to ready_fd once it listens, and puts /dev/null in its place (-1: nobody waits).
- * Returns 0 when no member has been there for grace_ms, and at once when the network has a switch already.
+ * The switch itself, for that process only: changes the working directory to labs_dirfd. Writes
+ * "ready" and a newline to ready_fd once it listens, and puts /dev/null in its place (-1: nobody
+ * waits). Returns 0 when no member has been there for grace_ms, and at once when the network has a
+ * switch already.
  */
 int lab_hub_run(int labs_dirfd, const char *net, int ready_fd, int grace_ms, struct xw_error *err);
 

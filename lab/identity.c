@@ -57,7 +57,8 @@ int lab_identity_choose(const struct lab_place *place, struct lab_record *record
         rc = ensure_user_key(place, err);
     if (rc)
         return rc;
-    snprintf(record->mac, sizeof(record->mac), "52:54:00:%02x:%02x:%02x", tail[0], tail[1], tail[2]);
+    snprintf(record->mac, sizeof(record->mac), "52:54:00:%02x:%02x:%02x", tail[0], tail[1],
+             tail[2]);
     /* A lab that is down but has saved states may come up again. */
     snprintf(path, sizeof(path), "%s/ssh_host_ed25519_key", record->name);
     if (faccessat(place->labs, path, F_OK, 0) == 0)
@@ -117,7 +118,8 @@ static int add_keys(const struct lab_place *place, const struct lab_record *reco
     if (!rc)
         rc = add_copy(lines, "644", "/etc/ssh/ssh_host_ed25519_key.pub", place->labs, path, err);
     if (!rc)
-        rc = add_copy(lines, "600", "/root/.ssh/authorized_keys", place->cache, LAB_SSH_KEY ".pub", err);
+        rc = add_copy(lines, "600", "/root/.ssh/authorized_keys", place->cache, LAB_SSH_KEY ".pub",
+                      err);
     return rc;
 }
 
@@ -131,7 +133,8 @@ static int add_names(const struct lab_record *record, struct xw_buffer *lines, s
     if (rc)
         return rc;
     lab_identity_address(record, address);
-    snprintf(hosts, sizeof(hosts), "127.0.0.1 localhost\n::1 localhost\n%s %s\n", address, record->name);
+    snprintf(hosts, sizeof(hosts), "127.0.0.1 localhost\n::1 localhost\n%s %s\n", address,
+             record->name);
     rc = xw_buffer_printf(lines, err, "seed=%s\nhostname=%s\nmachine-id=%s\n", seed, record->name,
                           machine_id);
     if (!rc)

@@ -2,9 +2,9 @@
 /*
  * Making images: mmdebstrap makes the root from packages, make-disk the disk from the root.
  *
- * Everything is made in tmp/image-RECIPE and renamed to images/KEY when it is whole and on the disk.
- * An exclusive lock on tmp/image-RECIPE.lock keeps a second builder waiting; what a killed one left
- * in tmp/ is removed by the next.
+ * Everything is made in tmp/image-RECIPE and renamed to images/KEY when it is whole and on the
+ * disk. An exclusive lock on tmp/image-RECIPE.lock keeps a second builder waiting; what a killed
+ * one left in tmp/ is removed by the next.
  *
  * mmdebstrap outlives a killed xenwright by the step that it is at, and then takes its own folder
  * away. So it holds the locks, too: who comes next waits until it is gone.
@@ -42,7 +42,7 @@ struct build {
     char trouble[512];                /* the first thing apt could not fetch, and why */
     bool trouble_is_exact;            /* it has the address of the file */
     char erring[256];                 /* what apt's last "Err:" line names; its reason follows */
-    char first_error[256];            /* its first "E:" line; the last one only says that it failed */
+    char first_error[256]; /* its first "E:" line; the last one only says that it failed */
     struct xw_buffer chosen;          /* apt's "Inst PACKAGE (VERSION …)" lines of a simulation */
 };
 
@@ -111,7 +111,8 @@ static void follow(void *opaque, int stream, const char *line)
         snprintf(build->first_error, sizeof(build->first_error), "%.255s", line + 3);
 }
 
-/* Whether users with no rights of their own get to a folder: each on the way lets others search it. */
+/* Whether users with no rights of their own get to a folder: each on the way lets others search it.
+ */
 static bool is_open_to_all(const char *path)
 {
     char folder[PATH_MAX];
@@ -127,8 +128,8 @@ static bool is_open_to_all(const char *path)
 }
 
 /*
- * The setting of TMPDIR. Where mmdebstrap does not run as root, it needs a folder that its other ids
- * can reach: the user's choice if it is one, else its default.
+ * The setting of TMPDIR. Where mmdebstrap does not run as root, it needs a folder that its other
+ * ids can reach: the user's choice if it is one, else its default.
  */
 static void choose_tmpdir(const struct build *build, char ret[TMPDIR_MAX])
 {
@@ -146,7 +147,8 @@ static void choose_tmpdir(const struct build *build, char ret[TMPDIR_MAX])
 static int run_mmdebstrap(struct build *build, const char *const *more,
                           struct xw_spawn_result *result, struct xw_error *err)
 {
-    char include[8192], main_line[1200], updates_line[1200], security_line[1200], tmpdir[TMPDIR_MAX];
+    char include[8192], main_line[1200], updates_line[1200], security_line[1200],
+        tmpdir[TMPDIR_MAX];
     const char *codename = build->recipe->release->codename;
     const char *argv[32] = {"mmdebstrap", "--variant=minbase", "--architectures=amd64",
                             "--aptopt=Apt::Install-Recommends \"false\"",
@@ -166,7 +168,8 @@ static int run_mmdebstrap(struct build *build, const char *const *more,
     /* Behind the target (the last of `more`) stand the archives. */
     snprintf(main_line, sizeof(main_line), "deb %s %s main", build->mirror.main, codename);
     argv[n++] = main_line;
-    snprintf(updates_line, sizeof(updates_line), "deb %s %s-updates main", build->mirror.main, codename);
+    snprintf(updates_line, sizeof(updates_line), "deb %s %s-updates main", build->mirror.main,
+             codename);
     argv[n++] = updates_line;
     if (build->mirror.security[0]) {
         snprintf(security_line, sizeof(security_line), "deb %s %s-security main",
@@ -243,7 +246,8 @@ static int make_root(struct build *build, struct xw_error *err)
     if (rc)
         return rc;
     snprintf(target, sizeof(target), "%s/root.tar", build->folder);
-    const char *const more[] = {setup, guest, customise, build->recipe->release->codename, target, NULL};
+    const char *const more[] = {setup,  guest, customise, build->recipe->release->codename,
+                                target, NULL};
 
     rc = run_mmdebstrap(build, more, &result, err);
     xw_spawn_result_free(&result);

@@ -4,8 +4,8 @@
  *
  * An image is a folder images/KEY with dom0.qcow2, xen, vmlinuz, initrd.img, packages and
  * manifest.json (format 1). It is never written to once it is there: labs use overlays of its disk.
- * KEY is release, layers, a hash over the recipe (packages asked for, scripts) and over the versions of
- * all packages in it, and one that no other image has (lab/shelf.h).
+ * KEY is release, layers, a hash over the recipe (packages asked for, scripts) and over the
+ * versions of all packages in it, and one that no other image has (lab/shelf.h).
  */
 #ifndef LAB_IMAGE_H
 #define LAB_IMAGE_H
@@ -36,7 +36,8 @@ struct lab_recipe {
 int lab_recipe_load(struct lab_recipe *recipe, const struct lab_data *data, struct xw_error *err);
 void lab_recipe_free(struct lab_recipe *recipe);
 
-/* Told what a long operation is at; percent below 0: not known. May be NULL where it is a parameter. */
+/* Told what a long operation is at; percent below 0: not known. May be NULL where it is a
+ * parameter. */
 struct lab_reporter {
     void (*step)(void *opaque, const char *step, int percent);
     void *opaque;
@@ -49,8 +50,8 @@ struct lab_image {
 
 /*
  * The newest whole image of a recipe. -ENOENT: there is none. A damaged one (a file's size or time
- * of change, and then its content, is not what the manifest says) is passed over with a warning, and
- * where `clear` is set, set aside.
+ * of change, and then its content, is not what the manifest says) is passed over with a warning,
+ * and where `clear` is set, set aside.
  */
 int lab_image_find(const struct lab_place *place, const struct lab_recipe *recipe, bool clear,
                    struct lab_image *ret, struct xw_error *err);
@@ -60,8 +61,8 @@ int lab_image_find(const struct lab_place *place, const struct lab_recipe *recip
 #define LAB_IMAGE_TEMP_LOCK "tmp/mmdebstrap.lock"
 
 /*
- * Make the image unless one with today's package versions is there (*ret_made: whether it was made).
- * mirror: of Debian's archive; NULL: the one apt on this machine uses.
+ * Make the image unless one with today's package versions is there (*ret_made: whether it was
+ * made). mirror: of Debian's archive; NULL: the one apt on this machine uses.
  */
 int lab_image_build(const struct lab_place *place, const struct lab_data *data,
                     const struct lab_recipe *recipe, const char *mirror,

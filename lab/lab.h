@@ -3,8 +3,8 @@
  * Labs as a whole: up, down, and what a killed xenwright or QEMU left behind.
  *
  * Every change of a lab happens with its lock (labs/.lock-NAME) held and its intent in the journal
- * labs/.journal-NAME. Whoever takes the lock next finds what was not finished and puts it right, with a
- * warning that says so: a lab half up is taken away, a lab half down goes down, a half-made
+ * labs/.journal-NAME. Whoever takes the lock next finds what was not finished and puts it right,
+ * with a warning that says so: a lab half up is taken away, a lab half down goes down, a half-made
  * saved state is dropped.
  */
 #ifndef LAB_LAB_H
@@ -40,7 +40,7 @@ struct lab_wish {
     const char *name;
     struct lab_recipe *recipe;
     const char *qemu;            /* NULL: the usual one */
-    struct lab_machine machine;  /* files as the user named them, absolute; "" for the image's own */
+    struct lab_machine machine; /* files as the user named them, absolute; "" for the image's own */
     bool fresh;                  /* boot, do not use a state */
     bool bare;                   /* do not put this build of xenwright into it */
     const char *const *packages; /* .deb files to unpack in it; ends in NULL */

@@ -54,21 +54,24 @@ static int choose_one(struct lab_record *record, const char *network, size_t ind
     size_t i;
 
     if (!rc && strlen(network) > LAB_NETWORK_MAX)
-        rc = xw_error_set(err, EINVAL, "'%s' is no name for a network: it has %zu letters, %d can be "
-                          "used", network, strlen(network), LAB_NETWORK_MAX);
+        rc = xw_error_set(err, EINVAL,
+                          "'%s' is no name for a network: it has %zu letters, %d can be "
+                          "used",
+                          network, strlen(network), LAB_NETWORK_MAX);
     number_network(network, bytes);
     json_array_foreach (record->links, i, other)
         if (!rc)
             rc = check_other(record, network, bytes[0], other, err);
     if (rc)
         return rc;
-    /* One MAC for one address: a lab made anew is reached by those who still know it from before. */
+    /* One MAC for one address: a lab made anew is reached by those who still know it from before.
+     */
     snprintf(mac, sizeof(mac), "52:54:77:%02x:%02x:%02x", bytes[0], bytes[1],
              (unsigned)record->number & 0xff);
     snprintf(address, sizeof(address), "10.77.%u.%d/24", bytes[0], record->number);
-    json_array_append_new(record->links,
-                          json_pack("{s:s, s:I, s:s, s:s}", "network", network, "slot",
-                                    (json_int_t)(LINK_SLOT + index), "mac", mac, "address", address));
+    json_array_append_new(record->links, json_pack("{s:s, s:I, s:s, s:s}", "network", network,
+                                                   "slot", (json_int_t)(LINK_SLOT + index), "mac",
+                                                   mac, "address", address));
     return 0;
 }
 
@@ -79,8 +82,8 @@ int lab_link_choose(struct lab_record *record, const char *const *networks, stru
         int rc;
 
         if (i == LINK_SLOTS)
-            return xw_error_set(err, E2BIG, "lab '%s': at most %d networks can be joined", record->name,
-                                LINK_SLOTS);
+            return xw_error_set(err, E2BIG, "lab '%s': at most %d networks can be joined",
+                                record->name, LINK_SLOTS);
         rc = choose_one(record, networks[i], i, err);
         if (rc)
             return rc;

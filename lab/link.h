@@ -2,9 +2,9 @@
 /*
  * Networks between labs, and the disks a user adds: chosen before the start, plugged in after it.
  *
- * A network is a switch of its own (lab/hub.h). In dom0 the network card of network NET is a port of
- * the bridge "br-NET", so guests reach it too; dom0 has the address 10.77.K.N there, where K comes
- * from the network's name and N is the lab's number.
+ * A network is a switch of its own (lab/hub.h). In dom0 the network card of network NET is a port
+ * of the bridge "br-NET", so guests reach it too; dom0 has the address 10.77.K.N there, where K
+ * comes from the network's name and N is the lab's number.
  */
 #ifndef LAB_LINK_H
 #define LAB_LINK_H

@@ -93,10 +93,10 @@ static void double_commas(const char *in, char *out, size_t size)
 }
 
 /*
- * Xen is loaded by QEMU's multiboot loader, dom0's kernel and initrd as its modules. dom0 gets three
- * eighths of the memory, guests the rest. A dead Xen stays as it is, to be looked at (noreboot); a
- * non-maskable interrupt makes a hanging one tell where (nmi=fatal). Scrubbing would touch, and so
- * make part of every saved state, all free memory.
+ * Xen is loaded by QEMU's multiboot loader, dom0's kernel and initrd as its modules. dom0 gets
+ * three eighths of the memory, guests the rest. A dead Xen stays as it is, to be looked at
+ * (noreboot); a non-maskable interrupt makes a hanging one tell where (nmi=fatal). Scrubbing would
+ * touch, and so make part of every saved state, all free memory.
  */
 static void add_boot(struct command *command, const struct lab_machine *machine)
 {
@@ -141,7 +141,8 @@ static void add_devices(struct command *command, const struct lab_start *start)
         "logappend=on", start->name, start->name);
     add(command, "-serial");
     add(command, "chardev:console");
-    /* A monitor serves one client at a time: one for commands, one for looking (lab/hang-monitor.c). */
+    /* A monitor serves one client at a time: one for commands, one for looking
+     * (lab/hang-monitor.c). */
     add(command, "-qmp");
     add(command, "unix:%s/qmp,server=on,wait=off", start->name);
     add(command, "-qmp");
@@ -206,7 +207,8 @@ static int build_command(struct command *command, const struct lab_qemu *qemu,
     }
     rc = add_plugs(command, start, err);
     if (!rc && command->failed)
-        rc = xw_error_set(err, E2BIG, "lab '%s': too many devices or too long options", start->name);
+        rc =
+            xw_error_set(err, E2BIG, "lab '%s': too many devices or too long options", start->name);
     return rc;
 }
 
@@ -257,13 +259,15 @@ static int wait_listening(const struct lab_place *place, const char *name, struc
     if (watch < 0 || inotify_add_watch(watch, folder, IN_CREATE) < 0)
         return xw_error_set_errno(err, "lab '%s': cannot watch its folder", name);
     for (;;) {
-        struct pollfd fds[] = {{.fd = watch, .events = POLLIN}, {.fd = child->pidfd, .events = POLLIN}};
+        struct pollfd fds[] = {{.fd = watch, .events = POLLIN},
+                               {.fd = child->pidfd, .events = POLLIN}};
         char events[4096];
 
         if (faccessat(place->labs, socket_name, F_OK, 0) == 0)
             return 0;
         if (poll(fds, 2, xw_deadline_left(deadline)) <= 0)
-            return xw_error_set(err, ETIMEDOUT, "qemu did not start in %d s", START_TIMEOUT_MS / 1000);
+            return xw_error_set(err, ETIMEDOUT, "qemu did not start in %d s",
+                                START_TIMEOUT_MS / 1000);
         if (fds[1].revents) {
             char log[LAB_NAME_MAX + 64];
             enum xw_spawn_end end;
@@ -298,9 +302,14 @@ int lab_machine_start(const struct lab_place *place, const struct lab_qemu *qemu
     if (log < 0)
         return xw_error_set_errno(err, "%s/labs/%s", place->path, log_name);
     const struct xw_spawn_fd alive = {.ours = start->alive_fd, .theirs = ALIVE_FD};
-    const struct xw_spawn spawn = {.argv = (const char *const *)command->argv, .cwd_fd = place->labs,
-                                   .stdin_fd = XW_SPAWN_NULL, .stdout_fd = log, .stderr_fd = log,
-                                   .fds = &alive, .fd_count = 1, .new_session = true,
+    const struct xw_spawn spawn = {.argv = (const char *const *)command->argv,
+                                   .cwd_fd = place->labs,
+                                   .stdin_fd = XW_SPAWN_NULL,
+                                   .stdout_fd = log,
+                                   .stderr_fd = log,
+                                   .fds = &alive,
+                                   .fd_count = 1,
+                                   .new_session = true,
                                    .end_with_parent = start->passing ? SIGKILL : 0};
 
     remove_stale(place, start->name);

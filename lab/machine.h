@@ -2,9 +2,9 @@
 /*
  * The machine that a lab is: what QEMU is started with.
  *
- * A frozen host (lab/state.h) can only be woken in a machine of the same shape, so the shape is part of
- * a state's key: QEMU's version, accelerator, processors, memory, and what was booted. The rest
- * (disk overlay, sockets, network) may differ from lab to lab.
+ * A frozen host (lab/state.h) can only be woken in a machine of the same shape, so the shape is
+ * part of a state's key: QEMU's version, accelerator, processors, memory, and what was booted. The
+ * rest (disk overlay, sockets, network) may differ from lab to lab.
  *
  * Disks and networks that a user adds are plugged into PCI slots of their own, while the host
  * runs or, when a saved state already knows them, before it starts.

@@ -2,8 +2,8 @@
 /*
  * manifest.json of an image or a state: what it is, and what its files were like when it was made.
  *
- * Each file is listed with size, time of change and content hash. A check compares size and time, which
- * costs nothing, and hashes the content only where these differ or when asked to.
+ * Each file is listed with size, time of change and content hash. A check compares size and time,
+ * which costs nothing, and hashes the content only where these differ or when asked to.
  */
 #ifndef LAB_MANIFEST_H
 #define LAB_MANIFEST_H

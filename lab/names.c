@@ -151,6 +151,7 @@ int lab_number_choose(const struct lab_place *place, const char *own, int *ret,
             *ret = number;
     if (*ret)
         return 0;
-    return xw_error_set(err, ENOSPC, "there are %d labs already; end some with 'xenwright lab down'",
+    return xw_error_set(err, ENOSPC,
+                        "there are %d labs already; end some with 'xenwright lab down'",
                         LAB_NUMBER_MAX);
 }

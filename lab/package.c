@@ -54,8 +54,8 @@ static int hash_tree(const char *source, char ret[XW_HASH_TEXT_SIZE], struct xw_
 }
 
 /* Run a script of the tree; what it says at its end is the message when it fails. */
-static int run_script(const struct lab_place *place, const struct lab_data *data, const char *script,
-                      const char *const *args, struct xw_error *err)
+static int run_script(const struct lab_place *place, const struct lab_data *data,
+                      const char *script, const char *const *args, struct xw_error *err)
 {
     char path[PATH_MAX + 64], cache[PATH_MAX + 32];
     const char *argv[16] = {path};
@@ -66,7 +66,8 @@ static int run_script(const struct lab_place *place, const struct lab_data *data
     while (*args && n < 15)
         argv[n++] = *args++;
     const char *const environment[] = {cache, NULL};
-    const struct xw_spawn spawn = {.argv = argv, .environment = environment, .end_with_parent = SIGKILL};
+    const struct xw_spawn spawn = {
+        .argv = argv, .environment = environment, .end_with_parent = SIGKILL};
 
     return xw_spawn_check(&spawn, NULL, err);
 }
@@ -77,8 +78,8 @@ static int make_locked(const struct lab_place *place, const struct lab_data *dat
 {
     char root[PATH_MAX + 64], fresh[PATH_MAX + 64], step[64];
     const char *const root_args[] = {"--release", release->codename, "--output", root, NULL};
-    const char *const build_args[] = {"--release", release->codename, "--root", root, "--output", fresh,
-                                      NULL};
+    const char *const build_args[] = {
+        "--release", release->codename, "--root", root, "--output", fresh, NULL};
     int rc;
 
     snprintf(root, sizeof(root), "%s/roots/%s", place->path, release->codename);
@@ -110,8 +111,8 @@ static void remove_others(const struct lab_place *place, const struct lab_releas
     const struct dirent *entry;
 
     while (all && (entry = readdir(all)))
-        if (strncmp(entry->d_name, release->codename, length) == 0 && entry->d_name[length] == '-' &&
-            strcmp(entry->d_name, keep) != 0)
+        if (strncmp(entry->d_name, release->codename, length) == 0 &&
+            entry->d_name[length] == '-' && strcmp(entry->d_name, keep) != 0)
             xw_file_remove_tree(dirfd(all), entry->d_name, NULL);
 }
 

@@ -15,8 +15,8 @@
 #include "lab/record.h"
 
 /*
- * Have the packages of this tree for a release. *ret: the folder with the .deb files, relative to the
- * cache; "" when this program was not run from a build directory, so that there is nothing to
+ * Have the packages of this tree for a release. *ret: the folder with the .deb files, relative to
+ * the cache; "" when this program was not run from a build directory, so that there is nothing to
  * compile. Takes seconds when little has changed, nothing when nothing has. -ECHILD: it does not
  * compile; the message names the log.
  */

@@ -11,8 +11,8 @@
  *     ssh/           the key pair that labs let in
  *     tmp/           half-made things; whatever is found there without a lock may go
  *
- * QEMU runs with labs/ as its working directory and gets names relative to it, so that the length of
- * the cache's own path does not matter to the sockets in it.
+ * QEMU runs with labs/ as its working directory and gets names relative to it, so that the length
+ * of the cache's own path does not matter to the sockets in it.
  */
 #ifndef LAB_PLACE_H
 #define LAB_PLACE_H
@@ -33,12 +33,13 @@ int lab_place_open(struct lab_place *place, struct xw_error *err);
 
 void lab_place_close(struct lab_place *place);
 
-/* Longest name of a lab, a saved state or a network. It becomes a host name and part of socket names. */
+/* Longest name of a lab, a saved state or a network. It becomes a host name and part of socket
+ * names. */
 #define LAB_NAME_MAX 32
 
 /*
- * Whether `name` can be the name of a `what` ("lab", "state", "network"): letters, digits and "-", not
- * first or last (a host name label, RFC 1123 section 2.1), up to LAB_NAME_MAX. -EINVAL.
+ * Whether `name` can be the name of a `what` ("lab", "state", "network"): letters, digits and "-",
+ * not first or last (a host name label, RFC 1123 section 2.1), up to LAB_NAME_MAX. -EINVAL.
  */
 int lab_name_check(const char *what, const char *name, struct xw_error *err);
 

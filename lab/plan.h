@@ -8,7 +8,7 @@
 struct lab_plan {
     bool running;             /* nothing would be done */
     char image[LAB_KEY_MAX];  /* "": one would be made, and a state of it */
-    char state[LAB_KEY_MAX];  /* "": the lab would boot afresh; of one to be made: as in lab_state */
+    char state[LAB_KEY_MAX]; /* "": the lab would boot afresh; of one to be made: as in lab_state */
     bool restores;            /* the state is there; else it would be made by a boot */
 };
 

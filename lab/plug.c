@@ -39,12 +39,12 @@ int lab_plug_disk(const json_t *disk, struct lab_plug *ret, struct xw_error *err
     snprintf(node, sizeof(node), "plug%d", (int)slot);
     snprintf(id, sizeof(id), "disk%d", (int)slot);
     snprintf(address, sizeof(address), "%#x", (unsigned)slot);
-    rc = to_text(json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "driver", format, "node-name", node, "discard",
-                           "unmap", "file", "driver", "file", "filename", file),
+    rc = to_text(json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "driver", format, "node-name", node,
+                           "discard", "unmap", "file", "driver", "file", "filename", file),
                  ret->backend, sizeof(ret->backend), err);
     if (!rc)
-        rc = to_text(json_pack("{s:s, s:s, s:s, s:s, s:s}", "driver", "virtio-blk-pci", "id", id, "drive",
-                               node, "addr", address, "serial", id),
+        rc = to_text(json_pack("{s:s, s:s, s:s, s:s, s:s}", "driver", "virtio-blk-pci", "id", id,
+                               "drive", node, "addr", address, "serial", id),
                      ret->device, sizeof(ret->device), err);
     ret->is_disk = true;
     return rc;
@@ -68,12 +68,13 @@ int lab_plug_link(const json_t *link, const char *name, struct lab_plug *ret, st
     snprintf(address, sizeof(address), "%#x", (unsigned)slot);
     snprintf(local, sizeof(local), "%s/link-%s.sock", name, network);
     snprintf(remote, sizeof(remote), ".nets/%s.sock", network);
-    rc = to_text(json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s}}", "type", "dgram", "id", net, "local",
-                           "type", "unix", "path", local, "remote", "type", "unix", "path", remote),
+    rc = to_text(json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s}}", "type", "dgram", "id", net,
+                           "local", "type", "unix", "path", local, "remote", "type", "unix", "path",
+                           remote),
                  ret->backend, sizeof(ret->backend), err);
     if (!rc)
-        rc = to_text(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "driver", "virtio-net-pci", "id", id,
-                               "netdev", net, "mac", mac, "addr", address, "romfile", ""),
+        rc = to_text(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "driver", "virtio-net-pci", "id",
+                               id, "netdev", net, "mac", mac, "addr", address, "romfile", ""),
                      ret->device, sizeof(ret->device), err);
     ret->is_disk = false;
     return rc;

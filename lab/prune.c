@@ -226,7 +226,8 @@ static int prune_all_remains(const struct lab_place *place, bool dry_run, json_t
     return rc;
 }
 
-/* Images below states that stay are needed too. States go first, so that their images can follow. */
+/* Images below states that stay are needed too. States go first, so that their images can follow.
+ */
 static void need_images(const struct lab_place *place, struct needed *needed, bool all)
 {
     const struct lab_shelf states = lab_shelf_states(place);

@@ -2,9 +2,10 @@
 /*
  * Giving disk space back: images and states that no lab needs.
  *
- * A lab, or one of its saved states, needs the state it woke from and the image below that. Of the others
- * those go that are of no more use (damaged; states of an image that is gone; images and states not used
- * for LAB_PRUNE_DAYS), or, with `all`, every one. What failed and killed commands left goes as well.
+ * A lab, or one of its saved states, needs the state it woke from and the image below that. Of the
+ * others those go that are of no more use (damaged; states of an image that is gone; images and
+ * states not used for LAB_PRUNE_DAYS), or, with `all`, every one. What failed and killed commands
+ * left goes as well.
  */
 #ifndef LAB_PRUNE_H
 #define LAB_PRUNE_H
@@ -17,8 +18,8 @@
 #define LAB_PRUNE_DAYS 30
 
 /*
- * *ret: array of {"kind": "image"|"state"|"remains", "key", "bytes", "why"}, what was (with dry_run: would be) removed;
- * the caller's to json_decref. -EBUSY while a lab is being brought up.
+ * *ret: array of {"kind": "image"|"state"|"remains", "key", "bytes", "why"}, what was (with
+ * dry_run: would be) removed; the caller's to json_decref. -EBUSY while a lab is being brought up.
  */
 int lab_prune(const struct lab_place *place, bool all, bool dry_run, json_t **ret,
               struct xw_error *err);

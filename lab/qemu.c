@@ -47,8 +47,8 @@ static int read_version(int fd, char *out, size_t size, struct xw_error *err)
     if (rc)
         return rc;
     rc = xw_qmp_execute(qmp, "query-version", NULL, ASK_TIMEOUT_MS, &reply, err);
-    if (!rc && json_unpack(reply, "{s:{s:I, s:I, s:I}, s:s}", "qemu", "major", &major, "minor", &minor,
-                           "micro", &micro, "package", &package) != 0)
+    if (!rc && json_unpack(reply, "{s:{s:I, s:I, s:I}, s:s}", "qemu", "major", &major, "minor",
+                           &minor, "micro", &micro, "package", &package) != 0)
         rc = xw_error_set(err, EPROTO, "qemu: its answer to query-version has another form");
     if (!rc)
         snprintf(out, size, "%d.%d.%d%s%s", (int)major, (int)minor, (int)micro,
@@ -60,9 +60,10 @@ static int read_version(int fd, char *out, size_t size, struct xw_error *err)
 
 static int ask_version(struct lab_qemu *qemu, struct xw_error *err)
 {
-    const char *const argv[] = {qemu->program, "-nodefaults", "-machine", "none", "-display", "none",
-                                "-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control",
-                                NULL};
+    const char *const argv[] = {
+        qemu->program, "-nodefaults", "-machine",           "none", "-display",
+        "none",        "-chardev",    "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control",
+        NULL};
     int pair[2];
     struct xw_child child;
     enum xw_spawn_end end;
@@ -71,7 +72,8 @@ static int ask_version(struct lab_qemu *qemu, struct xw_error *err)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return xw_error_set_errno(err, "socketpair");
     const struct xw_spawn_fd fd = {.ours = pair[1], .theirs = 3};
-    const struct xw_spawn spawn = {.argv = argv, .fds = &fd, .fd_count = 1, .end_with_parent = SIGKILL};
+    const struct xw_spawn spawn = {
+        .argv = argv, .fds = &fd, .fd_count = 1, .end_with_parent = SIGKILL};
 
     rc = xw_spawn_start(&spawn, &child, err);
     close(pair[1]);

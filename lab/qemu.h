@@ -11,8 +11,8 @@ struct lab_qemu {
 };
 
 /*
- * given: a path or a name to look up in PATH; NULL: $XENWRIGHT_QEMU, else qemu-system-x86_64. QEMU is
- * asked for its version (QMP query-version) once for each binary; the answer is kept in
+ * given: a path or a name to look up in PATH; NULL: $XENWRIGHT_QEMU, else qemu-system-x86_64. QEMU
+ * is asked for its version (QMP query-version) once for each binary; the answer is kept in
  * qemu.json. -ENOENT where there is no such program.
  */
 int lab_qemu_find(const struct lab_place *place, const char *given, struct lab_qemu *ret,

@@ -24,7 +24,8 @@ static int no_such_layer(int layers, const char *name, struct xw_error *err)
                         xw_buffer_text(&known));
 }
 
-/* Append the package names of a layer, each with a ',' before it, and its text to what is hashed. */
+/* Append the package names of a layer, each with a ',' before it, and its text to what is hashed.
+ */
 static int add_layer(int layers, const char *name, struct xw_buffer *packages,
                      struct xw_buffer *hashed, struct xw_error *err)
 {
@@ -32,7 +33,8 @@ static int add_layer(int layers, const char *name, struct xw_buffer *packages,
     struct xw_error reason = XW_ERROR_INIT;
     xw_auto_free char *whole = NULL;
     char *rest, *line;
-    int rc = strchr(name, '/') ? -ENOENT : xw_file_read(layers, name, LAYER_SIZE_MAX, &text, &reason);
+    int rc =
+        strchr(name, '/') ? -ENOENT : xw_file_read(layers, name, LAYER_SIZE_MAX, &text, &reason);
 
     if (rc == -ENOENT)
         return no_such_layer(layers, name, err);

@@ -38,13 +38,14 @@ struct text_field {
     size_t size;
 };
 
-#define TEXT_FIELDS(r)                                                                             \
-    {                                                                                              \
-        {"release", (r)->release, sizeof((r)->release)}, {"image", (r)->image, sizeof((r)->image)}, \
-        {"state", (r)->state, sizeof((r)->state)}, {"tag", (r)->tag, sizeof((r)->tag)},            \
-        {"qemu", (r)->qemu.program, sizeof((r)->qemu.program)},                                    \
-        {"qemu_version", (r)->qemu.version, sizeof((r)->qemu.version)},                            \
-        {"mac", (r)->mac, sizeof((r)->mac)},                                                       \
+#define TEXT_FIELDS(r)                                                                            \
+    {                                                                                             \
+        {"release", (r)->release, sizeof((r)->release)},                                          \
+            {"image", (r)->image, sizeof((r)->image)}, {"state", (r)->state, sizeof((r)->state)}, \
+            {"tag", (r)->tag, sizeof((r)->tag)},                                                  \
+            {"qemu", (r)->qemu.program, sizeof((r)->qemu.program)},                               \
+            {"qemu_version", (r)->qemu.version, sizeof((r)->qemu.version)},                       \
+            {"mac", (r)->mac, sizeof((r)->mac)},                                                  \
     }
 
 static int read_texts(const json_t *json, const char *path, const struct text_field *fields,
@@ -137,12 +138,12 @@ int lab_record_read(const struct lab_place *place, const char *name, struct lab_
 json_t *lab_record_json(const struct lab_record *record)
 {
     const struct text_field fields[] = TEXT_FIELDS((struct lab_record *)(uintptr_t)record);
-    json_t *json = json_pack("{s:i, s:s, s:i, s:I, s:I, s:i, s:b, s:o, s:O, s:O, s:O}", "format",
-                             FORMAT, "name", record->name, "number", record->number, "pid",
-                             (json_int_t)record->pid, "started", (json_int_t)record->started, "disk",
-                             record->disk, "gdb", record->gdb, "machine",
-                             lab_machine_json(&record->machine), "chain", record->chain, "disks",
-                             record->disks, "links", record->links);
+    json_t *json =
+        json_pack("{s:i, s:s, s:i, s:I, s:I, s:i, s:b, s:o, s:O, s:O, s:O}", "format", FORMAT,
+                  "name", record->name, "number", record->number, "pid", (json_int_t)record->pid,
+                  "started", (json_int_t)record->started, "disk", record->disk, "gdb", record->gdb,
+                  "machine", lab_machine_json(&record->machine), "chain", record->chain, "disks",
+                  record->disks, "links", record->links);
 
     for (size_t i = 0; json && i < sizeof(fields) / sizeof(fields[0]); i++)
         json_object_set_new(json, fields[i].key, json_string(fields[i].out));

@@ -36,7 +36,8 @@ int lab_run(const struct lab_place *place, const struct lab_record *record,
     return rc;
 }
 
-/* What a program said first is why it failed: tar's last line says only that there was something. */
+/* What a program said first is why it failed: tar's last line says only that there was something.
+ */
 static int keep(void *data, bool is_stderr, const void *bytes, size_t size, struct xw_error *err)
 {
     struct xw_buffer *kept = data;

@@ -21,8 +21,8 @@ int lab_run(const struct lab_place *place, const struct lab_record *record,
             struct xw_error *err);
 
 /*
- * Run with `in` as its input (-1: none), throw away what it prints, and take any end but exit status
- * 0 as a failure whose message ends in the first line of its stderr.
+ * Run with `in` as its input (-1: none), throw away what it prints, and take any end but exit
+ * status 0 as a failure whose message ends in the first line of its stderr.
  */
 int lab_run_check(const struct lab_place *place, const struct lab_record *record,
                   const char *const *argv, int in, int timeout_ms, struct xw_error *err);

@@ -289,8 +289,10 @@ int lab_save_next_disk(const struct lab_place *place, const char *name, int *ret
         if (disk_number(entry->d_name) > highest)
             highest = disk_number(entry->d_name);
     if (highest + 1 >= DISKS_MAX)
-        return xw_error_set(err, ENOSPC, "lab '%s' has been saved too often: 'xenwright lab down' ends "
-                            "it", name);
+        return xw_error_set(err, ENOSPC,
+                            "lab '%s' has been saved too often: 'xenwright lab down' ends "
+                            "it",
+                            name);
     *ret = highest + 1;
     return 0;
 }

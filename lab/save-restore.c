@@ -28,7 +28,8 @@ static int check_base(const struct lab_place *place, const char *tag,
     if (!rc && record->state[0])
         rc = lab_shelf_check_file(&states, record->state, "disk.qcow2", &why);
     if (rc)
-        xw_error_set(err, -rc, "lab '%s': saved state '%s': its disk stands on another (%s), without "
+        xw_error_set(err, -rc,
+                     "lab '%s': saved state '%s': its disk stands on another (%s), without "
                      "which it cannot be restored; 'xenwright lab forget %s %s' removes it",
                      record->name, tag, why.message, record->name, tag);
     return rc;
@@ -51,10 +52,12 @@ static int find_qemu(const struct lab_place *place, const char *tag, struct lab_
         record->qemu = now;
         return 0;
     }
-    return xw_error_set(err, EXDEV, "lab '%s': saved state '%s' belongs to QEMU %s, and %s %s%s: only "
-                        "the version that saved it can restore it; name its program in XENWRIGHT_QEMU",
-                        record->name, tag, record->qemu.version, record->qemu.program,
-                        rc ? "cannot be used any more" : "is now ", rc ? "" : then.version);
+    return xw_error_set(
+        err, EXDEV,
+        "lab '%s': saved state '%s' belongs to QEMU %s, and %s %s%s: only "
+        "the version that saved it can restore it; name its program in XENWRIGHT_QEMU",
+        record->name, tag, record->qemu.version, record->qemu.program,
+        rc ? "cannot be used any more" : "is now ", rc ? "" : then.version);
 }
 
 int lab_save_check_restore(const struct lab_place *place, const char *name, const char *tag,
@@ -98,7 +101,8 @@ static int wake_saved(struct lab_hold *hold, struct lab_record *record, struct x
 
     if (state < 0)
         return xw_error_set_errno(err, "the file of the state");
-    below = (int)json_integer_value(json_array_get(record->chain, json_array_size(record->chain) - 1));
+    below =
+        (int)json_integer_value(json_array_get(record->chain, json_array_size(record->chain) - 1));
     rc = lab_save_next_disk(hold->place, hold->name, &record->disk, err);
     if (rc)
         return rc;
@@ -204,8 +208,10 @@ int lab_save_go_on_forgetting(struct lab_hold *hold, const char *tag, struct xw_
     int rc;
 
     if (tag)
-        xw_log(XW_LOG_WARNING, "lab '%s': the saved state '%s' was being forgotten when xenwright was "
-               "killed: it is gone", hold->name, tag);
+        xw_log(XW_LOG_WARNING,
+               "lab '%s': the saved state '%s' was being forgotten when xenwright was "
+               "killed: it is gone",
+               hold->name, tag);
     else
         xw_log(XW_LOG_WARNING, "lab '%s': its saved states were being forgotten when xenwright was "
                "killed: they are gone", hold->name);

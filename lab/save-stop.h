@@ -10,9 +10,10 @@
 
 /*
  * Stops the machine where no processor runs a guest in hardware (SVM): QEMU 7.2 writes the state of
- * one that does, and then refuses to load it under translation ("vCPU set in guest-mode inconsistent
- * with migrated kernel nested state", cpu_post_load in its target/i386/machine.c). Under KVM any
- * moment will do. -EBUSY: there was none for a while. The machine runs after a failure.
+ * one that does, and then refuses to load it under translation ("vCPU set in guest-mode
+ * inconsistent with migrated kernel nested state", cpu_post_load in its target/i386/machine.c).
+ * Under KVM any moment will do. -EBUSY: there was none for a while. The machine runs after a
+ * failure.
  */
 int lab_save_stop(struct xw_qmp *qmp, const struct lab_record *record, struct xw_error *err);
 

@@ -36,10 +36,10 @@ static int number_of(const char *node, const char *file)
 static int find_node(struct xw_qmp *qmp, char *ret, size_t size, struct xw_error *err)
 {
     xw_auto_json json_t *node = NULL;
-    int rc = xw_qmp_execute(qmp, "qom-get",
-                            json_pack("{s:s, s:s}", "path", "/machine/peripheral/dom0-disk", "property",
-                                      "drive"),
-                            QMP_TIMEOUT_MS, &node, err);
+    int rc = xw_qmp_execute(
+        qmp, "qom-get",
+        json_pack("{s:s, s:s}", "path", "/machine/peripheral/dom0-disk", "property", "drive"),
+        QMP_TIMEOUT_MS, &node, err);
 
     if (!rc && !json_is_string(node))
         rc = xw_error_set(err, EPROTO, "QEMU does not show the disk of dom0");
@@ -138,7 +138,8 @@ static int put_record_right(struct lab_hold *hold, int disk, struct xw_error *er
     return rc;
 }
 
-/* With the machine going on. What is half made goes first: a full disk has room for the rest then. */
+/* With the machine going on. What is half made goes first: a full disk has room for the rest then.
+ */
 static int clear(struct lab_hold *hold, int disk, struct xw_error *err)
 {
     char path[LAB_SAVE_PATH_MAX];
@@ -172,11 +173,15 @@ static void tell_of_save(const struct lab_hold *hold, const char *tag)
         xw_log(XW_LOG_WARNING, "lab '%s' could not be saved: it goes on, without the saved state",
                hold->name);
     else if (tag[0] && faccessat(hold->place->labs, path, F_OK, 0) == 0)
-        xw_log(XW_LOG_WARNING, "lab '%s' was being saved when xenwright was killed: the saved state '%s' "
-               "is whole", hold->name, tag);
+        xw_log(XW_LOG_WARNING,
+               "lab '%s' was being saved when xenwright was killed: the saved state '%s' "
+               "is whole",
+               hold->name, tag);
     else
-        xw_log(XW_LOG_WARNING, "lab '%s' was being saved when xenwright was killed: it goes on, without "
-               "the saved state", hold->name);
+        xw_log(XW_LOG_WARNING,
+               "lab '%s' was being saved when xenwright was killed: it goes on, without "
+               "the saved state",
+               hold->name);
 }
 
 int lab_save_put_right(struct lab_hold *hold, struct xw_error *err)
@@ -189,8 +194,10 @@ int lab_save_put_right(struct lab_hold *hold, struct xw_error *err)
     if (strcmp(operation, "forget") == 0)
         return lab_save_go_on_forgetting(hold, tag, err);
     if (strcmp(operation, "restore") == 0) {
-        xw_log(XW_LOG_WARNING, "lab '%s' was being restored when xenwright was killed: it is down, its "
-               "saved states are untouched", hold->name);
+        xw_log(XW_LOG_WARNING,
+               "lab '%s' was being restored when xenwright was killed: it is down, its "
+               "saved states are untouched",
+               hold->name);
         return lab_down_held(hold, err);
     }
     tell_of_save(hold, tag ? tag : "");

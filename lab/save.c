@@ -40,8 +40,8 @@ static int freeze_disk(struct lab_hold *hold, struct lab_record *record, struct 
     snprintf(backing, sizeof(backing), "disk-%d.qcow2", active.number);
     snprintf(size, sizeof(size), "%llu", (unsigned long long)active.size);
     /* -u: the image below is in use and not to be opened here. */
-    const char *const argv[] = {"qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b",
-                                backing, "--", file, size, NULL};
+    const char *const argv[] = {"qemu-img", "create", "-q",    "-u", "-f", "qcow2", "-F",
+                                "qcow2",    "-b",     backing, "--", file, size,    NULL};
     const struct xw_spawn spawn = {.argv = argv, .cwd_fd = hold->place->labs, .timeout_ms = 60000};
 
     rc = xw_spawn_check(&spawn, NULL, err);
@@ -70,8 +70,8 @@ static int describe(const struct lab_record *record, int folder, const char *con
         return xw_error_set(err, ENOMEM, "out of memory");
     json_array_remove(chain, json_array_size(chain) - 1);
     json_object_set_new(lab, "chain", chain);
-    manifest = json_pack("{s:i, s:s, s:I, s:o}", "format", LAB_MANIFEST_FORMAT, "kind", "save", "created",
-                         (json_int_t)time(NULL), "lab", lab);
+    manifest = json_pack("{s:i, s:s, s:I, s:o}", "format", LAB_MANIFEST_FORMAT, "kind", "save",
+                         "created", (json_int_t)time(NULL), "lab", lab);
     rc = lab_manifest_add_files(manifest, folder, files, err);
     return rc ? rc : lab_manifest_write(manifest, folder, err);
 }
@@ -89,7 +89,8 @@ static int write_state(struct lab_hold *hold, struct lab_record *record, struct 
                        struct xw_error *err)
 {
     int64_t begun;
-    xw_auto_close int file = openat(folder, "state", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    xw_auto_close int file =
+        openat(folder, "state", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     struct lab_reporter counting = reporter ? *reporter : (struct lab_reporter){0};
     int rc;
 
@@ -148,8 +149,10 @@ static int check_can_save(const struct lab_place *place, const struct lab_record
         return xw_error_set(err, EBUSY, "lab '%s' is %s: only a running lab can be saved", name,
                             record->pid == 0 ? "down" : lab_status_name(status));
     if (json_array_size(record->disks))
-        return xw_error_set(err, EBUSY, "lab '%s' has disks of yours (--disk), whose content would not "
-                            "be part of the saved state: bring it up without them to save it", name);
+        return xw_error_set(err, EBUSY,
+                            "lab '%s' has disks of yours (--disk), whose content would not "
+                            "be part of the saved state: bring it up without them to save it",
+                            name);
     lab_save_path(name, tag, path);
     if (faccessat(place->labs, path, F_OK, 0) == 0)
         return xw_error_set(err, EEXIST, "lab '%s' has a saved state '%s' already: 'xenwright lab "

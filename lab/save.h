@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Saved states of one lab: labs/NAME/saves/TAG with `state` (memory and devices) and manifest.json (what
- * the lab was like, as in lab.json). The disk overlay of that moment, disk-N.qcow2, is written to no
- * more; the lab goes on in a new one on top. Overlays that neither a saved state nor the running lab
- * needs are removed.
+ * Saved states of one lab: labs/NAME/saves/TAG with `state` (memory and devices) and manifest.json
+ * (what the lab was like, as in lab.json). The disk overlay of that moment, disk-N.qcow2, is
+ * written to no more; the lab goes on in a new one on top. Overlays that neither a saved state nor
+ * the running lab needs are removed.
  */
 #ifndef LAB_SAVE_H
 #define LAB_SAVE_H
@@ -37,7 +37,8 @@ int lab_save_restore(struct lab_hold *hold, const char *tag, struct lab_record *
 int lab_save_check_restore(const struct lab_place *place, const char *name, const char *tag,
                            struct lab_record *ret, struct xw_error *err);
 
-/* Remove one saved state (tag) or all (NULL); of a lab that is down, the last one takes it along. */
+/* Remove one saved state (tag) or all (NULL); of a lab that is down, the last one takes it along.
+ */
 int lab_save_forget(struct lab_hold *hold, const char *tag, struct xw_error *err);
 
 /* Whether there is what would be forgotten; it need not be usable. -ENOENT, -EINVAL. */

@@ -50,16 +50,18 @@ static int wait_agent(struct lab_watch *watch, struct lab_client *client,
 }
 
 /*
- * The services have come up, xl answers, and what guests will need has been read from the disk once.
- * A service that failed does not matter here ("degraded"): whoever needs it will see.
+ * The services have come up, xl answers, and what guests will need has been read from the disk
+ * once. A service that failed does not matter here ("degraded"): whoever needs it will see.
  */
 static int wait_services(struct lab_watch *watch, struct lab_client *client, struct xw_error *err)
 {
     static const char *const settled[] = {"systemctl", "is-system-running", "--wait", NULL};
     static const char *const list[] = {"xl", "list", NULL};
     static const char *const warm[] = {
-        "sh", "-c", "cat /usr/lib/xen*/bin/* /usr/lib/xen*/boot/* /usr/bin/qemu-system-i386 "
-        "/boot/vmlinuz-* /usr/lib/xenwright/guest/* >/dev/null 2>&1; xl info >/dev/null; sync", NULL};
+        "sh", "-c",
+        "cat /usr/lib/xen*/bin/* /usr/lib/xen*/boot/* /usr/bin/qemu-system-i386 "
+        "/boot/vmlinuz-* /usr/lib/xenwright/guest/* >/dev/null 2>&1; xl info >/dev/null; sync",
+        NULL};
     struct lab_exec exec = {.argv = settled, .in = -1, .out = -1, .err = -1};
     struct lab_exec_end end;
     int rc = lab_run_on(watch, client, &exec, READY_TIMEOUT_MS, &end, err);
@@ -190,8 +192,9 @@ static int freeze(struct making *making, struct xw_error *err)
     return rc;
 }
 
-static int publish(struct making *making, const struct lab_image *image, const struct lab_qemu *qemu,
-                   const struct lab_machine *machine, struct xw_error *err)
+static int publish(struct making *making, const struct lab_image *image,
+                   const struct lab_qemu *qemu, const struct lab_machine *machine,
+                   struct xw_error *err)
 {
     static const char *const files[] = {"ram.img", "device.state", "disk.qcow2", "xen", "vmlinuz",
                                         "initrd.img", NULL};
@@ -208,8 +211,9 @@ static int publish(struct making *making, const struct lab_image *image, const s
     if (!manifest)
         return xw_error_set(err, ENOMEM, "out of memory");
     rc = xw_sparse_punch(ram, NULL, err);
-    return rc ? rc : lab_shelf_put(making->place, &states, making->folder_name, making->key, manifest,
-                                   files, making->key, err);
+    return rc ? rc
+              : lab_shelf_put(making->place, &states, making->folder_name, making->key, manifest,
+                              files, making->key, err);
 }
 
 int lab_state_make(const struct lab_place *place, const char *lab, const struct lab_data *data,

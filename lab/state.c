@@ -84,7 +84,8 @@ static void use_files(struct lab_machine *machine, const char *key)
 /* Whether what boots is Debian's own, as it is. */
 static bool is_stock(const struct lab_machine *machine)
 {
-    return !machine->xen[0] && !machine->kernel[0] && !machine->xen_args[0] && !machine->dom0_args[0];
+    return !machine->xen[0] && !machine->kernel[0] && !machine->xen_args[0] &&
+           !machine->dom0_args[0];
 }
 
 /*

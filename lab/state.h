@@ -4,12 +4,12 @@
  *
  * states/KEY holds ram.img (the memory; sparse), device.state (all else of the machine),
  * disk.qcow2 (what the boot changed on dom0's disk), the booted files, and manifest.json.
- * Labs map ram.img privately and put an overlay on disk.qcow2, so any number of them wakes from one state,
- * in the time it takes to start QEMU.
+ * Labs map ram.img privately and put an overlay on disk.qcow2, so any number of them wakes from one
+ * state, in the time it takes to start QEMU.
  *
- * KEY is a hash over all that a state depends on (the image, QEMU's version, the machine's shape, the
- * agent) and one that no other state has (lab/shelf.h). A state is never changed; what no longer fits is
- * simply not found.
+ * KEY is a hash over all that a state depends on (the image, QEMU's version, the machine's shape,
+ * the agent) and one that no other state has (lab/shelf.h). A state is never changed; what no
+ * longer fits is simply not found.
  */
 #ifndef LAB_STATE_H
 #define LAB_STATE_H
@@ -35,9 +35,9 @@ int lab_state_get(const struct lab_place *place, const char *lab, const struct l
                   struct lab_state *ret, struct xw_error *err);
 
 /*
- * Make the boot files of a machine in `folder` (xen, vmlinuz, initrd.img with the agent) from the image,
- * or from the files the machine names itself, and name them in the machine; `path` is the folder
- * as seen from labs/.
+ * Make the boot files of a machine in `folder` (xen, vmlinuz, initrd.img with the agent) from the
+ * image, or from the files the machine names itself, and name them in the machine; `path` is the
+ * folder as seen from labs/.
  */
 int lab_state_boot_files(const struct lab_place *place, const struct lab_data *data,
                          const struct lab_image *image, int folder, const char *path,

@@ -64,7 +64,8 @@ static int wait_completed(struct xw_qmp *qmp, struct xw_error *err)
         if (xw_deadline_left(deadline) == 0)
             return xw_error_set(err, ETIMEDOUT, "QEMU has not finished with the state in %d s",
                                 STALL_TIMEOUT_MS / 1000);
-        poll(NULL, 0, 2); /* there is no event for "completed" in all versions without setting it up */
+        poll(NULL, 0,
+             2); /* there is no event for "completed" in all versions without setting it up */
     }
 }
 

@@ -243,7 +243,8 @@ static int up_in_use(struct raising *raising, enum lab_up_outcome *ret_outcome,
                               raising->reporter, raising->packages, err);
     if (!rc)
         rc = restore_or_boot(raising, ret_outcome, err);
-    /* A state that does not wake may have rotted on the disk: only then is reading all of it worth it. */
+    /* A state that does not wake may have rotted on the disk: only then is reading all of it worth
+     * it. */
     if (rc && raising->restore_failed &&
         lab_shelf_check(&states, raising->record->state, true, &damage)) {
         lab_shelf_damaged(&states, raising->record->state, damage.message, true);

@@ -179,9 +179,11 @@ static int report_crash(struct lab_watch *watch, struct xw_error *err)
     if (!rc)
         rc = xw_json_write_file(watch->place->labs, path, json, 0600, err);
     if (!rc)
-        rc = xw_error_set(err, EIO, "lab '%s': Xen crashed: %s%s%s; 'xenwright lab log %s --crash' "
-                          "shows the report", watch->name, report.reason, report.symbol[0] ? " at " : "",
-                          report.symbol, watch->name);
+        rc = xw_error_set(err, EIO,
+                          "lab '%s': Xen crashed: %s%s%s; 'xenwright lab log %s --crash' "
+                          "shows the report",
+                          watch->name, report.reason, report.symbol[0] ? " at " : "", report.symbol,
+                          watch->name);
     lab_crash_report_free(&report);
     return rc;
 }
@@ -195,9 +197,9 @@ static int check_hang(struct lab_watch *watch, struct xw_error *err)
 
     if (!rc)
         return 0;
-    xw_auto_json json_t *json = json_pack("{s:s, s:s, s:n, s:n, s:n, s:[], s:s}", "kind", "hang", "reason",
-                                          hang.message, "cpu", "rip", "symbol", "backtrace", "text",
-                                          hang.message);
+    xw_auto_json json_t *json =
+        json_pack("{s:s, s:s, s:n, s:n, s:n, s:[], s:s}", "kind", "hang", "reason", hang.message,
+                  "cpu", "rip", "symbol", "backtrace", "text", hang.message);
 
     snprintf(path, sizeof(path), "%s/crash.json", watch->name);
     rc = xw_json_write_file(watch->place->labs, path, json, 0600, err);

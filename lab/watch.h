@@ -16,16 +16,17 @@
 struct lab_watch;
 
 /*
- * name: the lab's folder. pid: its QEMU. The end of what the console log holds already is read too: a
- * lab whose Xen is dead is found dead. -ECONNRESET where QEMU has ended. Free with lab_watch_free.
+ * name: the lab's folder. pid: its QEMU. The end of what the console log holds already is read too:
+ * a lab whose Xen is dead is found dead. -ECONNRESET where QEMU has ended. Free with
+ * lab_watch_free.
  */
 int lab_watch_open(const struct lab_place *place, const char *name, pid_t pid,
                    struct lab_watch **ret, struct xw_error *err);
 void lab_watch_free(struct lab_watch *watch);
 
 /*
- * Do not look for hangs: while Xen boots, it works with interrupts off for long, and a wrong suspicion is
- * the end of the lab.
+ * Do not look for hangs: while Xen boots, it works with interrupts off for long, and a wrong
+ * suspicion is the end of the lab.
  */
 void lab_watch_spare_hangs(struct lab_watch *watch);
 
@@ -42,8 +43,9 @@ size_t lab_watch_pollfds(const struct lab_watch *watch, struct pollfd fds[LAB_WA
 int lab_watch_check(struct lab_watch *watch, struct xw_error *err);
 
 /*
- * What a client's step has returned, for what it means: a lost connection (-ECONNRESET) is as a rule
- * that of a QEMU which is ending at this moment, or of a Xen that has crashed, and err tells that then.
+ * What a client's step has returned, for what it means: a lost connection (-ECONNRESET) is as a
+ * rule that of a QEMU which is ending at this moment, or of a Xen that has crashed, and err tells
+ * that then.
  */
 int lab_watch_explain(struct lab_watch *watch, int rc, struct xw_error *err);
 

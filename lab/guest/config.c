@@ -27,7 +27,8 @@ static int put_list(struct xw_buffer *config, const char *key, const char *const
 static int put_cmdline(struct xw_buffer *config, const struct guest_options *options,
                        struct xw_error *err)
 {
-    int rc = xw_buffer_printf(config, err, "cmdline = 'console=hvc0 quiet mitigations=off panic=1 xw.name=%s",
+    int rc = xw_buffer_printf(config, err,
+                              "cmdline = 'console=hvc0 quiet mitigations=off panic=1 xw.name=%s",
                               options->name);
 
     if (!rc && !options->no_agent)

@@ -33,7 +33,8 @@ static int find_domain(struct xw_xenstore *xs, const char *name, int *domid, str
         if (sscanf(ids[i], "%9d", domid) == 1)
             return 0;
     }
-    return rc ? rc : xw_error_set(err, ENOENT, "there is no guest '%s'; 'xl list' shows them", name);
+    return rc ? rc
+              : xw_error_set(err, ENOENT, "there is no guest '%s'; 'xl list' shows them", name);
 }
 
 /* Whether there is a node beneath the guest's part of xenstore. */
@@ -72,10 +73,11 @@ static int wait_for_change(struct guest_stream *stream, int64_t deadline, struct
         return guest_stream_watch(stream, err);
     int rc = xw_xenstore_next(stream->xs, xw_deadline_left(deadline), &path, &token, NULL);
     if (rc == -EAGAIN || rc == -ETIMEDOUT)
-        return xw_error_set(err, ETIMEDOUT,
-                            "guest '%s': its agent did not announce itself in time; what it said is "
-                            "in /var/log/xen/console/guest-%s.log",
-                            stream->name, stream->name);
+        return xw_error_set(
+            err, ETIMEDOUT,
+            "guest '%s': its agent did not announce itself in time; what it said is "
+            "in /var/log/xen/console/guest-%s.log",
+            stream->name, stream->name);
     return rc ? xw_error_set(err, -rc, "guest '%s': xenstore: %s", stream->name, strerror(-rc)) : 0;
 }
 
@@ -141,7 +143,8 @@ static int look(struct guest_stream *stream, int64_t deadline, struct xw_error *
             rc = try_streams(stream, deadline, err);
         if (rc == -EBUSY) {
             if (xw_deadline_left(deadline) == 0)
-                return xw_error_set(err, EBUSY, "guest '%s': all %d streams of its agent are in use",
+                return xw_error_set(err, EBUSY,
+                                    "guest '%s': all %d streams of its agent are in use",
                                     stream->name, GUEST_STREAMS);
             /* Any of four locks may be the next to come free; there is no waiting for all. */
             poll(NULL, 0, BUSY_PAUSE_MS);

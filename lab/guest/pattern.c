@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* xw-test pattern: fills a disk with blocks that can be told apart, and looks whether they are there. */
+/* xw-test pattern: fills a disk with blocks that can be told apart, and looks whether they are
+ * there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

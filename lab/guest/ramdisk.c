@@ -96,9 +96,9 @@ static int pad(struct xw_buffer *out, size_t to, struct xw_error *err)
 static int put_header(struct xw_buffer *out, const char *name, unsigned mode, size_t size,
                       struct xw_error *err)
 {
-    int rc = xw_buffer_printf(out, err, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x%s",
-                              0u, mode, 0u, 0u, 1u, 0u, size, 0u, 0u, 0u, 0u, strlen(name) + 1, 0u,
-                              name);
+    int rc = xw_buffer_printf(
+        out, err, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x%s", 0u, mode, 0u,
+        0u, 1u, 0u, size, 0u, 0u, 0u, 0u, strlen(name) + 1, 0u, name);
 
     if (!rc)
         rc = xw_buffer_append(out, "", 1, err);

@@ -244,8 +244,10 @@ static void lines_come_one_by_one(void **state)
                            .on_line = collect, .opaque = &seen});
     assert_string_equal(xw_buffer_text(&seen), "1<a>1<b>1<10%>1<20%>1<end>");
     xw_buffer_clear(&seen);
-    run(&(struct xw_spawn){.argv = SH("exec >&2; head -c 9999 /dev/zero | tr '\\0' x; echo; echo y"),
-                           .on_line = collect, .opaque = &seen});
+    run(&(struct xw_spawn){.argv =
+                               SH("exec >&2; head -c 9999 /dev/zero | tr '\\0' x; echo; echo y"),
+                           .on_line = collect,
+                           .opaque = &seen});
     assert_string_equal(xw_buffer_text(&seen), "2<xxxxxxxxxxxxxxxxxxxx>2<y>");
     xw_buffer_free(&seen);
 }

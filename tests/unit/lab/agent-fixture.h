@@ -39,7 +39,8 @@ struct output {
 int keep_output(void *data, bool is_stderr, const void *bytes, size_t size, struct xw_error *err);
 
 /* Runs a shell script without input and returns how it ended. */
-struct lab_exec_end run_script(struct lab_client *client, const char *script, struct output *output);
+struct lab_exec_end run_script(struct lab_client *client, const char *script,
+                               struct output *output);
 
 /* Steps the client until `output` holds the text or the program ends; fails after ten seconds. */
 void step_until(struct lab_client *client, const struct output *output, const char *text);

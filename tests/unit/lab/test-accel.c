@@ -74,28 +74,41 @@ static void test_what_counts_for_kvm(void **state)
         enum lab_accel_kind kind;
         const char *reason;
     } cases[] = {
-        {{.reached = LAB_KVM_RUN, .long_mode = 1, .sse2 = 1, .sse3 = 1, .svm = 1}, LAB_ACCEL_KVM,
+        {{.reached = LAB_KVM_RUN, .long_mode = 1, .sse2 = 1, .sse3 = 1, .svm = 1},
+         LAB_ACCEL_KVM,
          "/dev/kvm runs guests and offers SVM"},
-        {{.reached = LAB_KVM_RUN, .long_mode = 1, .sse2 = 1, .sse3 = 1, .vmx = 1}, LAB_ACCEL_KVM,
+        {{.reached = LAB_KVM_RUN, .long_mode = 1, .sse2 = 1, .sse3 = 1, .vmx = 1},
+         LAB_ACCEL_KVM,
          "/dev/kvm runs guests and offers VMX"},
-        {{.reached = LAB_KVM_RUN, .long_mode = 1, .sse2 = 1}, LAB_ACCEL_TCG,
+        {{.reached = LAB_KVM_RUN, .long_mode = 1, .sse2 = 1},
+         LAB_ACCEL_TCG,
          "/dev/kvm offers processors without SSE3, SVM or VMX"},
-        {{.reached = LAB_KVM_RUN, .sse2 = 1, .sse3 = 1, .svm = 1}, LAB_ACCEL_TCG,
+        {{.reached = LAB_KVM_RUN, .sse2 = 1, .sse3 = 1, .svm = 1},
+         LAB_ACCEL_TCG,
          "/dev/kvm offers processors without long mode"},
-        {{.reached = LAB_KVM_RUN}, LAB_ACCEL_TCG,
+        {{.reached = LAB_KVM_RUN},
+         LAB_ACCEL_TCG,
          "/dev/kvm offers processors without long mode, SSE2, SSE3, SVM or VMX"},
-        {{.reached = LAB_KVM_NOTHING, .error = ENOENT}, LAB_ACCEL_TCG,
+        {{.reached = LAB_KVM_NOTHING, .error = ENOENT},
+         LAB_ACCEL_TCG,
          "/dev/kvm cannot be opened: No such file or directory"},
-        {{.reached = LAB_KVM_NOTHING, .error = EACCES}, LAB_ACCEL_TCG,
+        {{.reached = LAB_KVM_NOTHING, .error = EACCES},
+         LAB_ACCEL_TCG,
          "/dev/kvm cannot be opened (is the user in the group kvm?): Permission denied"},
-        {{.reached = LAB_KVM_OPENED}, LAB_ACCEL_TCG, "/dev/kvm does not speak KVM's API version 12"},
-        {{.reached = LAB_KVM_SPOKEN, .error = EBUSY}, LAB_ACCEL_TCG,
+        {{.reached = LAB_KVM_OPENED},
+         LAB_ACCEL_TCG,
+         "/dev/kvm does not speak KVM's API version 12"},
+        {{.reached = LAB_KVM_SPOKEN, .error = EBUSY},
+         LAB_ACCEL_TCG,
          "/dev/kvm cannot make a virtual machine: Device or resource busy"},
-        {{.reached = LAB_KVM_CREATED}, LAB_ACCEL_TCG,
+        {{.reached = LAB_KVM_CREATED},
+         LAB_ACCEL_TCG,
          "/dev/kvm does not run a guest's instructions rightly"},
-        {{.reached = LAB_KVM_CREATED, .too_slow = true}, LAB_ACCEL_TCG,
+        {{.reached = LAB_KVM_CREATED, .too_slow = true},
+         LAB_ACCEL_TCG,
          "/dev/kvm does not run a guest's instructions rightly: no answer in time"},
-        {{.not_tried = true, .error = EAGAIN}, LAB_ACCEL_TCG,
+        {{.not_tried = true, .error = EAGAIN},
+         LAB_ACCEL_TCG,
          "/dev/kvm cannot be tried: Resource temporarily unavailable"},
     };
 
@@ -258,7 +271,8 @@ static void test_damaged_caches_are_replaced(void **state)
         struct lab_accel accel = {0};
 
         assert_int_equal(
-            xw_file_write(folder_fd, "accel.json", contents[i], strlen(contents[i]), 0644, NULL), 0);
+            xw_file_write(folder_fd, "accel.json", contents[i], strlen(contents[i]), 0644, NULL),
+            0);
         assert_int_equal(lab_accel_find_by(&source, folder_fd, &accel, NULL), 0);
         assert_int_equal(accel.kind, LAB_ACCEL_KVM);
         assert_int_equal(probes, (int)i + 1);

@@ -85,15 +85,16 @@ static const struct crash_case {
      LAB_CRASH_ASSERTION, "Assertion 'a < b' failed at x.c:3", 1, "crash+0x1/0x9"},
     {"(XEN) Xen BUG at domctl.c:77\r\n" HYPERVISOR_DUMP BANNER("1", "Xen BUG at domctl.c:77"),
      LAB_CRASH_BUG, "Xen BUG at domctl.c:77", 1, "crash+0x1/0x9"},
-    {"(XEN) *** DOUBLE FAULT ***\r\n" HYPERVISOR_DUMP BANNER("1", "DOUBLE FAULT -- system shutdown"),
+    {"(XEN) *** DOUBLE FAULT ***\r\n" HYPERVISOR_DUMP BANNER("1",
+                                                             "DOUBLE FAULT -- system shutdown"),
      LAB_CRASH_DOUBLE_FAULT, "DOUBLE FAULT -- system shutdown", 1, "crash+0x1/0x9"},
     {"(XEN) Uhhuh. NMI received for unknown reason 20.\r\n"
      "(XEN) Do you have a strange power saving mode enabled?\r\n" HYPERVISOR_DUMP BANNER(
          "1", "FATAL TRAP: vec 2, NMI[0000] IN INTERRUPT CONTEXT"),
      LAB_CRASH_NMI, "FATAL TRAP: vec 2, NMI[0000] IN INTERRUPT CONTEXT", 1, "crash+0x1/0x9"},
-    {"(XEN) Watchdog timer detects that CPU1 is stuck!\r\n" HYPERVISOR_DUMP
-         DUMP("0", "ffff82d0aaaaaaaa>] other+0/0x1", "hypervisor")
-             BANNER("1", "FATAL TRAP: vec 2, NMI[0000]"),
+    {"(XEN) Watchdog timer detects that CPU1 is stuck!\r\n" HYPERVISOR_DUMP DUMP(
+         "0", "ffff82d0aaaaaaaa>] other+0/0x1", "hypervisor")
+         BANNER("1", "FATAL TRAP: vec 2, NMI[0000]"),
      LAB_CRASH_WATCHDOG, "FATAL TRAP: vec 2, NMI[0000]", 1, "crash+0x1/0x9"},
     /* Half a line of dom0 before Xen's, dom0 and guests in between, timestamps. */
     {"root@lab:~# ls(XEN) \r\n" STARS "lost+found\r\r\n(XEN) Panic on CPU 3:\r\n"
@@ -108,7 +109,8 @@ static const struct crash_case {
     {STARS "(XEN) Panic on CPU 0:\r\n(XEN) A long story****************************************"
            "\r\n" REBOOT,
      LAB_CRASH_PANIC, "A long story", 0, ""},
-    /* Registers of another processor or of a guest, a warning or a debug key are not the crash's. */
+    /* Registers of another processor or of a guest, a warning or a debug key are not the crash's.
+     */
     {DUMP("0", "ffff82d040203abc>] crash+0x1/0x9", "hypervisor") TRACE BANNER("1", "Why"),
      LAB_CRASH_PANIC, "Why", 1, ""},
     {DUMP("1", "ffffffff81000000>]", "pv guest (d0v1)") BANNER("1", "Why"), LAB_CRASH_PANIC, "Why",
@@ -310,7 +312,8 @@ static void test_real_consoles(void **state)
         char path[4096];
 
         print_message("# %s\n", cases[i].file);
-        snprintf(path, sizeof(path), "%s/consoles/%s", getenv("XENWRIGHT_TEST_DATA"), cases[i].file);
+        snprintf(path, sizeof(path), "%s/consoles/%s", getenv("XENWRIGHT_TEST_DATA"),
+                 cases[i].file);
         assert_int_equal(xw_file_read(AT_FDCWD, path, 1 << 20, &text, NULL), 0);
         assert_int_equal(lab_crash_feed(scan, text.data, text.length), LAB_CRASH_REPORTED);
         assert_int_equal(lab_crash_report_get(scan, &report, NULL), 0);

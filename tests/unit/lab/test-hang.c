@@ -108,7 +108,17 @@ static void test_too_many_processors_are_refused(void **state)
 }
 
 /* What the first of two processors does, all the time. */
-enum other { SLEEPS, KICKED, STUCK, WAITS, RUNS_GUEST, GETS_NO_TIME, TICKS, WORKS_IN_XEN, HOLDS_LOCK };
+enum other {
+    SLEEPS,
+    KICKED,
+    STUCK,
+    WAITS,
+    RUNS_GUEST,
+    GETS_NO_TIME,
+    TICKS,
+    WORKS_IN_XEN,
+    HOLDS_LOCK
+};
 
 /* Samples of two processors; the second is described. */
 struct per_sample {

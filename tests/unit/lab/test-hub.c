@@ -447,7 +447,8 @@ static void test_ensure_starts_it_once(void **state)
     close(b);
 }
 
-/* Stopped, with all the datagrams at its socket that there may be: as one that gets no processor. */
+/* Stopped, with all the datagrams at its socket that there may be: as one that gets no processor.
+ */
 static void test_a_busy_one_is_not_replaced(void **state)
 {
     int a = join("a", "net");

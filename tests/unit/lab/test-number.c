@@ -63,8 +63,9 @@ static void make_save(const char *name, const char *tag, int number)
 {
     struct lab_record record = record_of(name, number);
     char path[LAB_SAVE_PATH_MAX + 16];
-    json_t *manifest = json_pack("{s:i, s:s, s:i, s:o, s:{}}", "format", LAB_MANIFEST_FORMAT, "kind",
-                                 "save", "created", 1, "lab", lab_record_json(&record), "files");
+    json_t *manifest =
+        json_pack("{s:i, s:s, s:i, s:o, s:{}}", "format", LAB_MANIFEST_FORMAT, "kind", "save",
+                  "created", 1, "lab", lab_record_json(&record), "files");
 
     lab_save_path(name, tag, path);
     assert_int_equal(xw_file_make_folders(place.labs, path, 0700, NULL), 0);

@@ -119,7 +119,8 @@ static void test_a_file_is_looked_at(void **state)
     assert_int_equal(lab_shelf_check_file(&images, key, "dom0.qcow2", &err), 0);
     cut_off(&images, key, "dom0.qcow2");
     assert_int_equal(lab_shelf_check_file(&images, key, "dom0.qcow2", &err), -EBADMSG);
-    snprintf(wanted, sizeof(wanted), "images/%s: dom0.qcow2 is damaged: it has 3 bytes, not 7", key);
+    snprintf(wanted, sizeof(wanted), "images/%s: dom0.qcow2 is damaged: it has 3 bytes, not 7",
+             key);
     assert_string_equal(err.message, wanted);
     assert_int_equal(lab_shelf_check_file(&images, "trixie-2", "dom0.qcow2", &err), -ENOENT);
     assert_string_equal(err.message, "images/trixie-2: No such file or directory");
