@@ -221,7 +221,7 @@ state_rotten() {
     WHAT="start lab 'd' from state" would d
     if [ -n "$FULL" ]; then
         exits 0 lab up d --bare
-        says "device.state is damaged: its content has changed; it will be made again" "(booted "
+        says "device.state is damaged: its content has changed; it will be made again" "booted in"
         return
     fi
     boots_anew "device.state is damaged: its content has changed; it will be made again"
