@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The configuration of a running domain, as libxl keeps it. */
+#ifndef XENWRIGHT_HOST_DOMAIN_CONFIG_H
+#define XENWRIGHT_HOST_DOMAIN_CONFIG_H
+
+#include <stdbool.h>
+
+#include <xenwright/domain.h>
+
+/*
+ * libxl's JSON of it (libxl_domain_config, brought up to date with the devices of now), the caller's
+ * to free; and whether a reboot of the guest has its toolstack start it again (on_reboot). Either
+ * may be NULL.
+ */
+int xw_domain_config(struct xw_host *host, uint32_t domid, char **json, bool *restarts,
+                     struct xw_error *err);
+
+#endif

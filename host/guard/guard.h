@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What host/standstill.c and the guard say to each other: one byte there, one struct back, on a
+ * socket that is the guard's standard input.
+ *
+ * The guard is a program of its own, so that a guest goes on whatever becomes of the one that holds
+ * it: when the socket closes it does by itself what was agreed.
+ */
+#ifndef XENWRIGHT_HOST_GUARD_H
+#define XENWRIGHT_HOST_GUARD_H
+
+#include <stdint.h>
+
+enum xw_guard_order {
+    XW_GUARD_HELLO = 'h',  /* answers once it is ready */
+    XW_GUARD_PAUSE = 'p',  /* hold the vCPUs */
+    XW_GUARD_RESUME = 'u', /* let them go; the guard stays */
+    XW_GUARD_ARM = 'a',    /* from here on, reset the domain where it would have let it go */
+    XW_GUARD_RESET = 'r'   /* reset it: SHUTDOWN_reboot, for its toolstack to start it again */
+};
+
+struct xw_guard_answer {
+    int32_t error;    /* errno; 0: done */
+    int32_t too_late; /* the time was up, and the guest runs on since */
+    int64_t held_ns;  /* how long the vCPUs were held, by now or until they were let go */
+};
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * xenwright-guard DOMID LIMIT: holds the vCPUs of a domain for at most LIMIT milliseconds at a time,
+ * as it is told on its standard input (guard.h), and lets them go when that closes.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <xenctrl.h>
+#include <xen/sched.h>
+
+#include "host/guard/guard.h"
+
+struct guard {
+    xc_interface *xc;
+    uint32_t domid;
+    int64_t limit_ns;
+    bool held, armed, too_late;
+    int64_t since_ns, held_ns;
+};
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int hold(struct guard *guard)
+{
+    if (guard->held)
+        return 0;
+    if (xc_domain_pause(guard->xc, guard->domid))
+        return errno;
+    guard->since_ns = now_ns();
+    guard->held = true;
+    guard->too_late = false;
+    return 0;
+}
+
+static int let_go(struct guard *guard)
+{
+    if (!guard->held)
+        return 0;
+    if (xc_domain_unpause(guard->xc, guard->domid))
+        return errno;
+    guard->held_ns = now_ns() - guard->since_ns;
+    guard->held = false;
+    return 0;
+}
+
+/* A domain that has shut down executes nothing any more, so it may be let go after that. */
+static int reset(struct guard *guard)
+{
+    if (xc_domain_shutdown(guard->xc, guard->domid, SHUTDOWN_reboot))
+        return errno;
+    guard->armed = false;
+    return let_go(guard);
+}
+
+static void end(struct guard *guard)
+{
+    if (guard->armed)
+        reset(guard);
+    else
+        let_go(guard);
+}
+
+static int obey(struct guard *guard, char order)
+{
+    switch (order) {
+    case XW_GUARD_HELLO:
+        return 0;
+    case XW_GUARD_PAUSE:
+        return hold(guard);
+    case XW_GUARD_RESUME:
+        guard->armed = false;
+        return let_go(guard);
+    case XW_GUARD_ARM:
+        guard->armed = guard->held;
+        return guard->held ? 0 : ETIMEDOUT;
+    case XW_GUARD_RESET:
+        return reset(guard);
+    default:
+        return EINVAL;
+    }
+}
+
+/* Milliseconds until the guest is to be let go, rounded up; -1: it is not held. */
+static int time_left(const struct guard *guard)
+{
+    int64_t left;
+
+    if (!guard->held || guard->armed)
+        return -1;
+    left = guard->since_ns + guard->limit_ns - now_ns();
+    return left > 0 ? (int)(left / 1000000 + 1) : 0;
+}
+
+static void serve(struct guard *guard)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    char order;
+
+    for (;;) {
+        struct xw_guard_answer answer = {0};
+        int ready = poll(&in, 1, time_left(guard));
+
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready == 0) {
+            let_go(guard);
+            guard->too_late = true;
+            continue;
+        }
+        if (ready < 0 || recv(STDIN_FILENO, &order, 1, 0) != 1)
+            return;
+        answer.error = obey(guard, order);
+        answer.too_late = guard->too_late;
+        answer.held_ns = guard->held ? now_ns() - guard->since_ns : guard->held_ns;
+        if (send(STDIN_FILENO, &answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer))
+            return;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct guard guard = {0};
+
+    if (argc != 3) {
+        fputs("usage: xenwright-guard DOMID MILLISECONDS\n", stderr);
+        return 2;
+    }
+    guard.domid = (uint32_t)strtoul(argv[1], NULL, 10);
+    guard.limit_ns = strtoll(argv[2], NULL, 10) * 1000000;
+    /* A Ctrl-C in the terminal is for the one that gives the orders. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    guard.xc = xc_interface_open(NULL, NULL, 0);
+    if (!guard.xc) {
+        perror("xenwright-guard: cannot open Xen's control interface");
+        return 1;
+    }
+    serve(&guard);
+    end(&guard);
+    xc_interface_close(guard.xc);
+    return 0;
+}

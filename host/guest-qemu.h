@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The QEMU that libxl started for a guest (device model, or the one that serves its disks), talked
+ * to as libxl does: on its socket, one client at a time, under libxl's own lock. While a connection
+ * is open, libxl's commands for this guest wait: close it soon.
+ */
+#ifndef XENWRIGHT_HOST_GUEST_QEMU_H
+#define XENWRIGHT_HOST_GUEST_QEMU_H
+
+#include <stdint.h>
+
+#include "host/qmp.h"
+
+struct xw_guest_qemu;
+
+/*
+ * Connect to the QEMU of a domain, waiting for the lock and the greeting for up to `timeout_ms`
+ * altogether. -ENOENT: it has none. `uuid`: the domain's, of which libxl makes the lock's name.
+ */
+int xw_guest_qemu_open(uint32_t domid, const char *uuid, int timeout_ms,
+                       struct xw_guest_qemu **ret, struct xw_error *err);
+void xw_guest_qemu_close(struct xw_guest_qemu *qemu); /* NULL is allowed */
+
+struct xw_qmp *xw_guest_qemu_qmp(const struct xw_guest_qemu *qemu);
+
+/*
+ * The block node on which the guest's disk `vdev` stands at present, as QEMU's "query-block" gives
+ * it ("inserted"); a new reference. -ENOENT: this QEMU does not serve the disk. -EBUSY: it has it
+ * open twice, for the emulated disk and for the PV one, as with an HVM guest before its PV drivers.
+ */
+int xw_guest_qemu_disk(struct xw_guest_qemu *qemu, const char *vdev, json_t **ret,
+                       struct xw_error *err);
+
+/*
+ * The format node (driver `driver`) on the image file `file`, as QEMU knows that by name, of
+ * "query-named-block-nodes"; a new reference. -ENOENT: there is none.
+ */
+int xw_guest_qemu_image(struct xw_guest_qemu *qemu, const char *driver, const char *file,
+                        json_t **ret, struct xw_error *err);
+
+#endif

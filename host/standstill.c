@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/standstill.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "host/guard/guard.h"
+
+/* The guard answers at once; one that does not in this time hangs in Xen or was stopped. */
+#define ANSWER_S 30
+#define END_MS 5000
+
+static int give_order(struct xw_standstill *standstill, enum xw_guard_order order,
+                      const char *doing, struct xw_guard_answer *answer, struct xw_error *err)
+{
+    char byte = (char)order;
+    ssize_t got;
+
+    if (send(standstill->fd, &byte, 1, MSG_NOSIGNAL) != 1)
+        return xw_error_set_errno(err, "domain %" PRIu32 " cannot be %s: its guard",
+                                  standstill->domid, doing);
+    got = recv(standstill->fd, answer, sizeof(*answer), MSG_WAITALL);
+    if (got != sizeof(*answer))
+        return xw_error_set(err, got < 0 && errno == EAGAIN ? ETIMEDOUT : EIO,
+                            "domain %" PRIu32 " cannot be %s: its guard (xenwright-guard) %s",
+                            standstill->domid, doing,
+                            got < 0 && errno == EAGAIN ? "does not answer" : "has ended");
+    if (!answer->error)
+        return 0;
+    errno = answer->error;
+    return xw_error_set_errno(err, "domain %" PRIu32 " cannot be %s", standstill->domid, doing);
+}
+
+static int start(struct xw_standstill *standstill, int theirs, int limit_ms, struct xw_error *err)
+{
+    char domid[16], limit[16];
+    const char *const argv[] = {XENWRIGHT_LIBEXEC_DIR "/xenwright-guard", domid, limit, NULL};
+    const struct xw_spawn spawn = {
+        .argv = argv, .stdin_fd = theirs, .stderr_fd = XW_SPAWN_INHERIT, .new_session = true};
+
+    snprintf(domid, sizeof(domid), "%" PRIu32, standstill->domid);
+    snprintf(limit, sizeof(limit), "%d", limit_ms);
+    return xw_spawn_start(&spawn, &standstill->guard, err);
+}
+
+int xw_standstill_prepare(struct xw_standstill *standstill, uint32_t domid, int limit_ms,
+                          struct xw_error *err)
+{
+    const struct timeval patience = {.tv_sec = ANSWER_S};
+    struct xw_guard_answer answer;
+    int ends[2];
+    int rc;
+
+    standstill->domid = domid;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return xw_error_set_errno(err, "a socket for the guard of domain %" PRIu32, domid);
+    rc = start(standstill, ends[1], limit_ms, err);
+    close(ends[1]);
+    if (rc) {
+        close(ends[0]);
+        return rc;
+    }
+    standstill->fd = ends[0];
+    setsockopt(standstill->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    rc = give_order(standstill, XW_GUARD_HELLO, "guarded", &answer, err);
+    if (rc)
+        xw_standstill_release(standstill);
+    return rc;
+}
+
+int xw_standstill_begin(struct xw_standstill *standstill, struct xw_error *err)
+{
+    struct xw_guard_answer answer;
+
+    return give_order(standstill, XW_GUARD_PAUSE, "paused", &answer, err);
+}
+
+int xw_standstill_end(struct xw_standstill *standstill, int64_t *held_us, struct xw_error *err)
+{
+    struct xw_guard_answer answer;
+    int rc = give_order(standstill, XW_GUARD_RESUME, "unpaused", &answer, err);
+
+    if (!rc && answer.too_late)
+        rc = xw_error_set(err, ETIMEDOUT,
+                          "domain %" PRIu32 " stood still for %" PRId64 " ms, which is too long; it "
+                          "was let go before all was done",
+                          standstill->domid, answer.held_ns / 1000000);
+    if (!rc && held_us)
+        *held_us = answer.held_ns / 1000;
+    return rc;
+}
+
+int xw_standstill_arm(struct xw_standstill *standstill, struct xw_error *err)
+{
+    struct xw_guard_answer answer;
+
+    return give_order(standstill, XW_GUARD_ARM, "held any longer", &answer, err);
+}
+
+int xw_standstill_reset(struct xw_standstill *standstill, struct xw_error *err)
+{
+    struct xw_guard_answer answer;
+
+    return give_order(standstill, XW_GUARD_RESET, "reset", &answer, err);
+}
+
+void xw_standstill_release(struct xw_standstill *standstill)
+{
+    enum xw_spawn_end end;
+    int status;
+
+    if (standstill->fd < 0)
+        return;
+    close(standstill->fd);
+    standstill->fd = -1;
+    if (xw_child_wait(&standstill->guard, END_MS, &end, &status, NULL))
+        xw_child_forget(&standstill->guard);
+}

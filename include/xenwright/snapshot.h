@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Snapshots of the disks of VMs, and of their memory, for hosts that run the xl toolstack.
+ *
+ * DOMAIN below is what xl users name a VM by: a name or a domid of a running domain, or the
+ * configuration file (xl.cfg(5)) of one that is not running; also the name of a VM that has
+ * snapshots already. The path and the format of a disk never change: whatever an operation does,
+ * the configuration that libxl and the user hold opens the right data.
+ *
+ * Every operation takes the VM's lock, and first finishes or undoes what an earlier one that was
+ * killed has left behind.
+ */
+#ifndef XENWRIGHT_SNAPSHOT_H
+#define XENWRIGHT_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xenwright/error.h>
+#include <xenwright/operation.h>
+
+XW_BEGIN_DECLS
+
+struct xw_host;
+
+#define XW_SNAPSHOT_ID_SIZE 17   /* 16 hexadecimal digits and the terminating NUL */
+#define XW_SNAPSHOT_NAME_SIZE 65 /* 1 to 64 of A-Z a-z 0-9 . _ -, no '-' or '.' in front; and the NUL */
+
+/* How the disks of a snapshot belong together. */
+enum xw_consistency {
+    XW_CONSISTENCY_OFFLINE,   /* the VM was not running */
+    XW_CONSISTENCY_CRASH,     /* one point in time, as after a power cut */
+    XW_CONSISTENCY_PAUSED,    /* the same, while all vCPUs were held */
+    XW_CONSISTENCY_SUSPENDED, /* the guest had stopped its disks itself */
+    XW_CONSISTENCY_FROZEN,    /* its file systems were frozen by the agent in it */
+    XW_CONSISTENCY_MEMORY     /* with the memory of that instant */
+};
+
+/* "offline", "crash", "paused", "suspended", "filesystem", "memory". Static. */
+XW_PUBLIC const char *xw_consistency_name(enum xw_consistency consistency);
+
+/* One disk in a snapshot. All lists are chains through `next`; fields are only ever appended. */
+struct xw_snapshot_disk {
+    struct xw_snapshot_disk *next;
+    char *vdev;
+    char *path;   /* what libxl opens */
+    char *format; /* as libxl names it: "raw", "qcow2" */
+    char *store;  /* what keeps it: "qcow2", "reflink", "lvm-thin" */
+    char *data;   /* where the content of the snapshot is: a file or a device */
+    uint64_t size; /* bytes the guest sees */
+};
+
+struct xw_snapshot {
+    struct xw_snapshot *next;
+    char id[XW_SNAPSHOT_ID_SIZE];
+    char parent[XW_SNAPSHOT_ID_SIZE]; /* "": none */
+    char name[XW_SNAPSHOT_NAME_SIZE]; /* of one snapshot of the VM */
+    char *description;
+    int64_t created_ms;    /* since 1970, UTC */
+    int64_t standstill_us; /* how long the guest stood still; -1: it was not running */
+    enum xw_consistency consistency;
+    uint64_t memory_bytes; /* size of the memory file; 0: none */
+    bool automatic;        /* made by a revert, of the state that it replaced */
+    struct xw_snapshot_disk *disks;
+};
+
+/* A VM, with its snapshots from old to new. */
+struct xw_snapshot_vm {
+    struct xw_snapshot_vm *next;
+    char id[XW_SNAPSHOT_ID_SIZE];
+    char *name; /* as it was called last */
+    char uuid[37];
+    char *config;                      /* its configuration file, where one was named; or "" */
+    char current[XW_SNAPSHOT_ID_SIZE]; /* what its present state goes back to; "": nothing */
+    struct xw_snapshot *snapshots;
+    uint32_t damaged; /* how many more have records that cannot be read */
+};
+
+struct xw_snapshots;
+
+/*
+ * The snapshots of this host. `state` is the folder of the records (NULL:
+ * /var/lib/xenwright/snapshots); it is made at the first snapshot. `host` may be NULL where no Xen
+ * runs: nothing is taken to be running then. The handle keeps `host`, which stays the caller's.
+ */
+XW_PUBLIC int xw_snapshots_open(const char *state, struct xw_host *host, struct xw_snapshots **ret,
+                                struct xw_error *err);
+XW_PUBLIC void xw_snapshots_close(struct xw_snapshots *snapshots); /* NULL is allowed */
+
+/*
+ * All VMs with snapshots by name, or (domain not NULL) the one VM; -ENOENT where it has none. A
+ * record that cannot be read is counted in `damaged`, never a reason to fail. Free with
+ * xw_snapshot_vm_free().
+ */
+XW_PUBLIC int xw_snapshot_list(struct xw_snapshots *snapshots, const char *domain,
+                               struct xw_snapshot_vm **ret, struct xw_error *err);
+XW_PUBLIC void xw_snapshot_vm_free(struct xw_snapshot_vm *vms); /* NULL is allowed */
+
+/* The snapshot called `name` (a name, or an id), NULL where there is none. Belongs to `vm`. */
+XW_PUBLIC const struct xw_snapshot *xw_snapshot_find(const struct xw_snapshot_vm *vm,
+                                                     const char *name);
+
+/* -EINVAL where `name` cannot be the name of a snapshot. */
+XW_PUBLIC int xw_snapshot_name_check(const char *name, struct xw_error *err);
+
+/* What a disk of a snapshot is now, as the store knows it. */
+struct xw_snapshot_space {
+    bool missing;   /* its data is gone */
+    uint64_t bytes; /* that it takes by itself; UINT64_MAX: the store cannot tell */
+};
+XW_PUBLIC int xw_snapshot_disk_space(struct xw_snapshots *snapshots,
+                                     const struct xw_snapshot_disk *disk,
+                                     struct xw_snapshot_space *ret, struct xw_error *err);
+
+/* How a running guest is brought to one point in time. */
+enum xw_quiesce {
+    XW_QUIESCE_PAUSE, /* hold its vCPUs */
+    XW_QUIESCE_NONE   /* not at all: refused where the stores cannot give one point without */
+};
+
+struct xw_snapshot_create {
+    const char *domain;
+    const char *name;        /* NULL: "snap-" and a number */
+    const char *description; /* NULL: none */
+    const char *const *vdevs; /* the disks, ends with NULL; NULL: all that can be written */
+    enum xw_quiesce quiesce;
+    bool dry_run; /* find out whether it can be made, and change nothing */
+};
+
+/* What became of it, or would; it belongs to the operation. */
+struct xw_snapshot_made {
+    const struct xw_snapshot *snapshot;
+};
+
+/*
+ * Makes a snapshot. Everything in `how` is copied. -EEXIST: the name is taken; -EBUSY: another
+ * operation on this VM is going on; -ENOTSUP: a disk that cannot be kept, with the reason. On success
+ * *made, where asked for, is filled by the step that returns 0.
+ */
+XW_PUBLIC int xw_snapshot_create(struct xw_snapshots *snapshots,
+                                 const struct xw_snapshot_create *how,
+                                 struct xw_snapshot_made *made, struct xw_operation **ret,
+                                 struct xw_error *err);
+
+struct xw_snapshot_revert {
+    const char *domain;
+    const char *snapshot;
+    bool discard_current; /* do not keep the present state as a snapshot first */
+    bool restart;         /* a running guest is reset, through its own toolstack */
+    bool dry_run;         /* find out whether it can be done, and change nothing */
+};
+
+/* What became of it; strings belong to the operation. */
+struct xw_snapshot_reverted {
+    const struct xw_snapshot *snapshot; /* the one that it was reverted to */
+    const char *kept; /* the name of the snapshot of the state before; "": none was made */
+    int64_t domid;    /* the restarted domain; -1: it was not running */
+};
+
+/*
+ * Puts the VM's disks back to a snapshot, which stays. -EBUSY: the guest runs and `restart` is not
+ * set.
+ */
+XW_PUBLIC int xw_snapshot_revert(struct xw_snapshots *snapshots,
+                                 const struct xw_snapshot_revert *how,
+                                 struct xw_snapshot_reverted *reverted, struct xw_operation **ret,
+                                 struct xw_error *err);
+
+/*
+ * Deletes a snapshot, or (children) it and all that descend from it. Where data of it is needed by
+ * another snapshot or by the present state, it is moved there first, also under a running guest.
+ */
+XW_PUBLIC int xw_snapshot_delete(struct xw_snapshots *snapshots, const char *domain,
+                                 const char *snapshot, bool children, struct xw_operation **ret,
+                                 struct xw_error *err);
+
+/* Another name or (not NULL) another description. -EEXIST: the name is taken. */
+XW_PUBLIC int xw_snapshot_rename(struct xw_snapshots *snapshots, const char *domain,
+                                 const char *snapshot, const char *name, const char *description,
+                                 struct xw_error *err);
+
+/*
+ * Finishes or undoes what was interrupted, for one VM or (domain NULL) for all. *found becomes how
+ * many operations that were. Every operation does so for its VM by itself.
+ */
+XW_PUBLIC int xw_snapshot_recover(struct xw_snapshots *snapshots, const char *domain,
+                                  uint32_t *found, struct xw_error *err);
+
+XW_END_DECLS
+
+#endif
