@@ -14,6 +14,7 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/domain.h"
 
 /* Text from outside; where it is no UTF-8, which JSON must be, with the odd bytes escaped. */
 static json_t *text_json(const char *text)
@@ -342,25 +343,6 @@ static int run_show(struct cli_call *call, struct xw_error *err)
     return show_devices(call, json, err);
 }
 
-/* Domains that run here; on other machines there is nothing to offer. */
-static void offer_domains(const struct cli_call *call, struct cli_candidates *out)
-{
-    struct xw_domain *domains = NULL;
-    struct xw_host *host;
-
-    (void)call;
-    if (xw_host_open(&host, NULL))
-        return;
-    if (!xw_domain_list(host, &domains, NULL)) {
-        for (const struct xw_domain *domain = domains; domain; domain = domain->next) {
-            if (*domain->name)
-                cli_candidate(out, domain->name, xw_domain_type_name(domain->type));
-        }
-    }
-    xw_domain_free(domains);
-    xw_host_close(host);
-}
-
 static const struct cli_command list = {
     .verb = "list",
     .purpose = "List the domains of this host",
@@ -381,7 +363,7 @@ static const struct cli_command show = {
                    "holds a slash is a file, as is a name that no domain has. Files can be shown "
                    "on any machine.",
     .arguments = {.usage = "DOMAIN", .min = 1, .max = 1,
-                  .values = {{.kind = CLI_VALUE_CALLBACK, .list = offer_domains}}},
+                  .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_domain_names}}},
     .examples = (const struct cli_example[]){
         {"xenwright vm show web", "the domain called web, with its disks and network interfaces"},
         {"xenwright vm show 3 --json", "the domain with the domid 3, for a program"},

@@ -8,10 +8,12 @@
 #include "lab/hub.h"
 
 extern const struct cli_group cli_group_lab;
+extern const struct cli_group cli_group_snapshot;
 extern const struct cli_group cli_group_vm;
 
 const struct cli_group *const cli_groups[] = {
     &cli_group_lab,
+    &cli_group_snapshot,
     &cli_group_vm,
     NULL,
 };

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "snapshot/beside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "host/file-users.h"
+
+#define LONGEST_ENDING 8 /* ".revert" */
+
+int xw_beside_place(struct xw_store_disk *disk, struct xw_error *err)
+{
+    int length = snprintf(disk->data, sizeof(disk->data), "%s.xw-%s", disk->path, disk->id);
+    const char *name = strrchr(disk->data, '/') + 1;
+
+    if (length + LONGEST_ENDING < PATH_MAX && strlen(name) + LONGEST_ENDING <= NAME_MAX)
+        return 0;
+    return xw_error_set(err, ENAMETOOLONG,
+                        "disk %s: the name of its image is too long to keep a snapshot beside it: "
+                        "'%.80s...'",
+                        disk->vdev, disk->path);
+}
+
+void xw_beside_name(const struct xw_store_disk *disk, const char *ending, char out[PATH_MAX])
+{
+    int length = snprintf(out, PATH_MAX, "%s", disk->data);
+
+    snprintf(out + length, PATH_MAX - (size_t)length, "%s", ending);
+}
+
+int xw_beside_adopt(const struct xw_store_disk *disk, int fd, struct xw_error *err)
+{
+    struct stat st;
+
+    if (stat(disk->path, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0 &&
+        fchmod(fd, st.st_mode & 07777) == 0)
+        return 0;
+    return xw_error_set_errno(err, "disk %s: owner and mode of '%s'", disk->vdev, disk->path);
+}
+
+int xw_beside_remove(const struct xw_store_disk *disk, const char *path, struct xw_error *err)
+{
+    if (unlink(path) == 0 || errno == ENOENT)
+        return 0;
+    return xw_error_set_errno(err, "disk %s: '%s' cannot be removed", disk->vdev, path);
+}
+
+static int move(const struct xw_store_disk *disk, const char *from, struct xw_error *err)
+{
+    if (rename(from, disk->path) == 0)
+        return xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
+    return xw_error_set_errno(err, "disk %s: '%s' cannot take the place of '%s'", disk->vdev, from,
+                              disk->path);
+}
+
+/* What is in `old` is no longer at the image's path. Is anybody writing to it nevertheless? */
+static int check_nobody_has(const struct xw_store_disk *disk, const char *old, struct xw_error *err)
+{
+    struct xw_file_user user;
+    int rc = disk->held ? 0 : xw_file_user(old, &user, err);
+
+    if (rc <= 0)
+        return rc;
+    rc = move(disk, old, err);
+    if (rc)
+        return rc;
+    return xw_error_set(err, EBUSY,
+                        "disk %s: '%s' was opened meanwhile by %s (%d), and is left to it", disk->vdev,
+                        disk->path, user.name, (int)user.pid);
+}
+
+int xw_beside_swap(const struct xw_store_disk *disk, const char *fresh, struct xw_error *err)
+{
+    char old[PATH_MAX];
+    int rc;
+
+    xw_beside_name(disk, ".old", old);
+    if (access(fresh, F_OK) == 0) {
+        /* One that is there already is the same file: it is made anew for each attempt. */
+        rc = xw_beside_remove(disk, old, err);
+        if (rc)
+            return rc;
+        if (link(disk->path, old) < 0)
+            return xw_error_set_errno(err, "disk %s: '%s' cannot be linked to '%s'", disk->vdev,
+                                      disk->path, old);
+        rc = move(disk, fresh, err);
+        if (rc)
+            return rc;
+    }
+    if (access(old, F_OK) < 0)
+        return 0;
+    rc = check_nobody_has(disk, old, err);
+    return rc ? rc : xw_beside_remove(disk, old, err);
+}

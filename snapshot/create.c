@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A snapshot is made in three parts:
+ *
+ *   prepare   the journal knows it; all that takes time, while the guest runs
+ *   take      the guest stands still: the stores that act by themselves, then all disks of QEMU in one
+ *             transaction. So when QEMU's are taken, all are.
+ *   settle    the guest runs on: what must reach the disk; the record; the journal forgets it
+ *
+ * Until the end of take it can be undone, and is where anything fails. After that it is finished,
+ * whatever happens: by the next command, if this one is killed.
+ */
+#include "snapshot/create.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "host/qmp.h"
+#include "snapshot/recover.h"
+
+#define STANDSTILL_LIMIT_MS 60000
+#define TRANSACTION_MS 45000
+
+static int prepare_disks(struct xw_session *session, struct xw_create *create, json_t *actions,
+                         struct xw_error *err)
+{
+    int rc = xw_session_connect(session, create->disks, err);
+
+    for (struct xw_store_disk *disk = create->disks; disk && !rc; disk = disk->next)
+        rc = disk->store->prepare(disk, err);
+    for (struct xw_store_disk *disk = create->disks; disk && !rc; disk = disk->next) {
+        if (disk->qemu && disk->store->add_actions)
+            rc = disk->store->add_actions(disk, actions, err);
+    }
+    return rc;
+}
+
+static int take_disks(struct xw_session *session, struct xw_create *create, json_t *actions,
+                      struct xw_error *err)
+{
+    int rc = 0;
+
+    for (struct xw_store_disk *disk = create->disks; disk && !rc; disk = disk->next) {
+        if (!disk->qemu || !disk->store->add_actions)
+            rc = disk->store->take(disk, err);
+    }
+    if (rc || json_array_size(actions) == 0)
+        return rc;
+    rc = xw_qmp_execute(xw_guest_qemu_qmp(session->qemu), "transaction",
+                        json_pack("{s:O}", "actions", actions), TRANSACTION_MS, NULL, err);
+    if (rc)
+        xw_error_prefix(err, "QEMU cannot take the snapshot");
+    return rc;
+}
+
+/* The guest stands still for the taking, unless it does already or need not. */
+static int take_standing(struct xw_session *session, struct xw_create *create, json_t *actions,
+                         struct xw_error *err)
+{
+    struct xw_standstill standstill = XW_STANDSTILL_INIT;
+    int rc;
+
+    create->snapshot->standstill_us = session->subject.running ? 0 : -1;
+    if (!session->subject.running || create->standstill || create->quiesce == XW_QUIESCE_NONE)
+        return take_disks(session, create, actions, err);
+    rc = xw_standstill_prepare(&standstill, session->subject.domid, STANDSTILL_LIMIT_MS, err);
+    if (!rc)
+        rc = xw_standstill_begin(&standstill, err);
+    if (!rc)
+        rc = take_disks(session, create, actions, err);
+    if (!rc)
+        rc = xw_standstill_end(&standstill, &create->snapshot->standstill_us, err);
+    xw_standstill_release(&standstill);
+    return rc;
+}
+
+/* After a failure: undone, or (QEMU has taken it nevertheless) finished, in which case all is well. */
+static int resolve(struct xw_session *session, struct xw_create *create, int rc,
+                   struct xw_error *err)
+{
+    struct xw_error why = XW_ERROR_INIT;
+    bool finished = false;
+
+    xw_session_disconnect(session, create->disks);
+    if (xw_recover_create(session, &finished, &why) == 0)
+        return finished ? 0 : rc;
+    xw_error_prefix(err, "what was begun could not be undone (%s), 'xenwright snapshot recover' will "
+                         "try again; before that", why.message);
+    return rc;
+}
+
+int xw_create_prepare(struct xw_session *session, struct xw_create *create, struct xw_error *err)
+{
+    xw_auto_json json_t *args = json_pack("{s:o}", "snapshot", xw_snapshot_json(create->snapshot));
+
+    if (!args)
+        return xw_error_set(err, ENOMEM, "snapshot '%s': out of memory", create->snapshot->name);
+    return xw_journal_begin(session->journal, "create", args, err);
+}
+
+int xw_create_take(struct xw_session *session, struct xw_create *create, struct xw_error *err)
+{
+    xw_auto_json json_t *actions = json_array();
+    xw_auto_json json_t *args = NULL;
+    int rc = prepare_disks(session, create, actions, err);
+
+    if (!rc)
+        rc = xw_journal_step(session->journal, "prepared", NULL, err);
+    if (!rc)
+        rc = take_standing(session, create, actions, err);
+    xw_session_disconnect(session, create->disks);
+    if (!rc) {
+        args = json_pack("{s:I}", "standstill_us", (json_int_t)create->snapshot->standstill_us);
+        rc = xw_journal_step(session->journal, "taken", args, err);
+    }
+    return rc ? resolve(session, create, rc, err) : 0;
+}
+
+int xw_create_settle(struct xw_session *session, struct xw_create *create, struct xw_error *err)
+{
+    int rc = 0;
+
+    if (!xw_journal_pending(session->journal))
+        return 0; /* it was finished while a failure was put right */
+    for (struct xw_store_disk *disk = create->disks; disk && !rc; disk = disk->next)
+        rc = disk->store->settle(disk, err);
+    if (!rc)
+        rc = xw_snapshot_write(session->snapshots, session->subject.vm->id, create->snapshot, err);
+    if (!rc)
+        rc = xw_journal_step(session->journal, "recorded", NULL, err);
+    if (!rc)
+        rc = xw_session_set_current(session, create->snapshot->id, err);
+    return rc ? rc : xw_journal_done(session->journal, err);
+}
+
+int xw_create_run(struct xw_session *session, struct xw_create *create, struct xw_error *err)
+{
+    int rc = xw_create_prepare(session, create, err);
+
+    if (!rc)
+        rc = xw_create_take(session, create, err);
+    return rc ? rc : xw_create_settle(session, create, err);
+}
+
+/* Is what the journal is about taken? By its own word, or by that of a QEMU, whose disks come last. */
+static int is_taken(const struct xw_session *session, struct xw_store_disk *disks, bool *ret,
+                    struct xw_error *err)
+{
+    int rc = 0;
+
+    *ret = xw_journal_find(session->journal, "taken") != NULL;
+    for (struct xw_store_disk *disk = disks; disk && !rc && !*ret; disk = disk->next) {
+        enum xw_store_found found = XW_STORE_NOTHING;
+
+        if (!disk->store->add_actions)
+            continue;
+        rc = disk->store->find(disk, &found, err);
+        *ret = !rc && found == XW_STORE_TAKEN;
+    }
+    return rc;
+}
+
+static int finish(struct xw_session *session, struct xw_snapshot *snapshot,
+                  struct xw_store_disk *disks, struct xw_error *err)
+{
+    const json_t *taken = xw_journal_find(session->journal, "taken");
+    struct xw_create create = {.snapshot = snapshot, .disks = disks};
+
+    if (taken)
+        snapshot->standstill_us = json_integer_value(json_object_get(taken, "standstill_us"));
+    return xw_create_settle(session, &create, err);
+}
+
+static int undo(struct xw_session *session, struct xw_snapshot *snapshot,
+                struct xw_store_disk *disks, struct xw_error *err)
+{
+    int rc = 0;
+
+    for (struct xw_store_disk *disk = disks; disk && !rc; disk = disk->next)
+        rc = disk->store->undo(disk, err);
+    if (!rc)
+        rc = xw_snapshot_forget(session->snapshots, session->subject.vm->id, snapshot->id, err);
+    return rc ? rc : xw_journal_done(session->journal, err);
+}
+
+int xw_recover_create(struct xw_session *session, bool *finished, struct xw_error *err)
+{
+    struct xw_snapshot *snapshot = NULL;
+    struct xw_store_disk *disks = NULL;
+    int rc = xw_recover_snapshot(session, &snapshot, err);
+
+    *finished = false;
+    if (!rc)
+        rc = xw_session_disks_of(session, snapshot, &disks, err);
+    if (!rc)
+        rc = xw_session_connect(session, disks, err);
+    if (!rc)
+        rc = is_taken(session, disks, finished, err);
+    if (!rc)
+        rc = *finished ? finish(session, snapshot, disks, err) : undo(session, snapshot, disks, err);
+    xw_session_disconnect(session, disks);
+    xw_store_disk_free(disks);
+    xw_snapshot_free(snapshot);
+    return rc;
+}

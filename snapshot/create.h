@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Making a snapshot, within a session; 'create' and 'revert' do. */
+#ifndef XENWRIGHT_SNAPSHOT_CREATE_H
+#define XENWRIGHT_SNAPSHOT_CREATE_H
+
+#include "host/standstill.h"
+#include "snapshot/session.h"
+
+struct xw_create {
+    struct xw_snapshot *snapshot;  /* id, name, description, parent, disks: what is to be */
+    struct xw_store_disk *disks;   /* the same disks for the stores */
+    enum xw_quiesce quiesce;
+    struct xw_standstill *standstill; /* of a guest that is held already; NULL: it is not */
+};
+
+/*
+ * Fill in snapshot and disks from the session and the request; the rest is the caller's. Everything
+ * that can be refused is refused here, before anything changes. Free with xw_create_free().
+ */
+int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_create *request,
+                   bool automatic, struct xw_create *ret, struct xw_error *err);
+void xw_create_free(struct xw_create *create);
+
+/*
+ * The three parts, in this order. Each that fails has undone everything, or says what it could not
+ * undo; the journal then still knows it.
+ */
+int xw_create_prepare(struct xw_session *session, struct xw_create *create, struct xw_error *err);
+int xw_create_take(struct xw_session *session, struct xw_create *create, struct xw_error *err);
+int xw_create_settle(struct xw_session *session, struct xw_create *create, struct xw_error *err);
+
+/* All three. */
+int xw_create_run(struct xw_session *session, struct xw_create *create, struct xw_error *err);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The public operations that are short: create, rename, recover, the space of a disk. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/operation.h"
+#include "snapshot/create.h"
+
+struct creation {
+    struct xw_operation operation; /* first */
+    struct xw_session session;
+    struct xw_create create;
+    struct xw_snapshot_made *made;
+    bool dry_run;
+    int (*next)(struct xw_session *session, struct xw_create *create, struct xw_error *err);
+};
+
+static int create_step(struct xw_operation *operation, struct xw_error *err)
+{
+    struct creation *creation = (struct creation *)operation;
+    int rc;
+
+    if (operation->cancelled && creation->next == xw_create_prepare)
+        return xw_error_set(err, ECANCELED, "no snapshot was made: cancelled");
+    rc = creation->dry_run ? 0 : creation->next(&creation->session, &creation->create, err);
+    if (rc)
+        return rc;
+    if (!creation->dry_run && creation->next != xw_create_settle) {
+        creation->next = creation->next == xw_create_prepare ? xw_create_take : xw_create_settle;
+        return 1;
+    }
+    if (creation->made)
+        *creation->made = (struct xw_snapshot_made){.snapshot = creation->create.snapshot};
+    return 0;
+}
+
+static void create_release(struct xw_operation *operation)
+{
+    struct creation *creation = (struct creation *)operation;
+
+    xw_create_free(&creation->create);
+    xw_session_close(&creation->session);
+}
+
+static const struct xw_operation_class create_class = {.step = create_step,
+                                                       .release = create_release};
+
+int xw_snapshot_create(struct xw_snapshots *snapshots, const struct xw_snapshot_create *how,
+                       struct xw_snapshot_made *made, struct xw_operation **ret,
+                       struct xw_error *err)
+{
+    struct creation *creation = calloc(1, sizeof(*creation));
+    int rc;
+
+    if (!creation)
+        return xw_error_set(err, ENOMEM, "'%s': out of memory", how->domain);
+    rc = xw_operation_init(&creation->operation, &create_class, err);
+    if (rc) {
+        free(creation);
+        return rc;
+    }
+    creation->session = (struct xw_session)XW_SESSION_INIT;
+    creation->made = made;
+    creation->dry_run = how->dry_run;
+    creation->next = xw_create_prepare;
+    rc = (how->dry_run ? xw_session_peek : xw_session_open)(&creation->session, snapshots,
+                                                            how->domain, true, err);
+    if (!rc)
+        rc = xw_create_plan(&creation->session, how, false, &creation->create, err);
+    if (rc)
+        xw_operation_free(&creation->operation);
+    else
+        *ret = &creation->operation;
+    return rc;
+}
+
+static int rename_in(struct xw_session *session, const char *name, const char *new_name,
+                     const char *description, struct xw_error *err)
+{
+    const struct xw_snapshot *found, *other = NULL;
+    struct xw_snapshot *snapshot = NULL;
+    char *text = NULL;
+    int rc = xw_session_snapshot(session, name, &found, err);
+
+    if (!rc && new_name)
+        other = xw_snapshot_find(session->subject.vm, new_name);
+    if (!rc && other && other != found)
+        rc = xw_error_set(err, EEXIST, "'%s' has a snapshot '%s' already", session->subject.name,
+                          new_name);
+    if (!rc)
+        rc = xw_snapshot_read(session->snapshots, session->subject.vm->id, found->id, &snapshot, err);
+    if (rc)
+        return rc;
+    if (new_name)
+        memcpy(snapshot->name, new_name, strlen(new_name) + 1);
+    if (description && (text = strdup(description))) {
+        free(snapshot->description);
+        snapshot->description = text;
+    }
+    rc = description && !text
+             ? xw_error_set(err, ENOMEM, "'%s': out of memory", name)
+             : xw_snapshot_write(session->snapshots, session->subject.vm->id, snapshot, err);
+    xw_snapshot_free(snapshot);
+    return rc;
+}
+
+int xw_snapshot_rename(struct xw_snapshots *snapshots, const char *domain, const char *snapshot,
+                       const char *name, const char *description, struct xw_error *err)
+{
+    struct xw_session session = XW_SESSION_INIT;
+    int rc = name ? xw_snapshot_name_check(name, err) : 0;
+
+    if (!rc)
+        rc = xw_session_open(&session, snapshots, domain, false, err);
+    if (!rc)
+        rc = rename_in(&session, snapshot, name, description, err);
+    xw_session_close(&session);
+    return rc;
+}
+
+static int recover_vm(struct xw_snapshots *snapshots, const char *vm, uint32_t *found,
+                      struct xw_error *err)
+{
+    struct xw_session session = XW_SESSION_INIT;
+    int rc = xw_session_open_vm(&session, snapshots, vm, err);
+
+    *found += session.recovered;
+    xw_session_close(&session);
+    return rc;
+}
+
+/* All are tried; the first failure is the one that is told. */
+int xw_snapshot_recover(struct xw_snapshots *snapshots, const char *domain, uint32_t *found,
+                        struct xw_error *err)
+{
+    struct xw_snapshot_vm *vms = NULL;
+    int rc = xw_snapshot_list(snapshots, domain, &vms, err);
+
+    *found = 0;
+    for (const struct xw_snapshot_vm *vm = vms; vm; vm = vm->next) {
+        int failed = recover_vm(snapshots, vm->id, found, rc ? NULL : err);
+
+        rc = rc ? rc : failed;
+    }
+    xw_snapshot_vm_free(vms);
+    return rc;
+}
+
+int xw_snapshot_disk_space(struct xw_snapshots *snapshots, const struct xw_snapshot_disk *disk,
+                           struct xw_snapshot_space *ret, struct xw_error *err)
+{
+    const struct xw_store *store = xw_store_find(disk->store);
+    struct xw_store_disk *at;
+    int rc;
+
+    (void)snapshots;
+    if (!store)
+        return xw_error_set(err, ENOTSUP, "disk %s: this version has no store '%s'", disk->vdev,
+                            disk->store);
+    at = xw_store_disk_new(disk->vdev, disk->path, disk->format, "");
+    if (!at)
+        return xw_error_set(err, ENOMEM, "disk %s: out of memory", disk->vdev);
+    snprintf(at->data, sizeof(at->data), "%s", disk->data);
+    rc = store->space(at, ret, err);
+    xw_store_disk_free(at);
+    return rc;
+}

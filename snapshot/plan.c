@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a new snapshot is to be: its name, its disks and who keeps them, all that can be refused. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/random.h"
+#include "snapshot/create.h"
+
+/* Not worth a search beyond: a VM with so many snapshots has other troubles. */
+#define MOST_NUMBERS 1000000
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int choose_name(const struct xw_session *session, const struct xw_snapshot_create *request,
+                       bool automatic, char ret[XW_SNAPSHOT_NAME_SIZE], struct xw_error *err)
+{
+    const struct xw_snapshot_vm *vm = session->subject.vm;
+
+    if (request->name) {
+        int rc = xw_snapshot_name_check(request->name, err);
+
+        if (rc)
+            return rc;
+        if (xw_snapshot_find(vm, request->name))
+            return xw_error_set(err, EEXIST, "'%s' has a snapshot '%s' already; choose another name",
+                                session->subject.name, request->name);
+        snprintf(ret, XW_SNAPSHOT_NAME_SIZE, "%s", request->name);
+        return 0;
+    }
+    for (int i = 1; i < MOST_NUMBERS; i++) {
+        snprintf(ret, XW_SNAPSHOT_NAME_SIZE, "%s-%d", automatic ? "before-revert" : "snap", i);
+        if (!xw_snapshot_find(vm, ret))
+            return 0;
+    }
+    return xw_error_set(err, EEXIST, "'%s': all names for snapshots are taken",
+                        session->subject.name);
+}
+
+static bool is_wanted(const struct xw_snapshot_create *request, const char *vdev)
+{
+    if (!request->vdevs)
+        return true;
+    for (size_t i = 0; request->vdevs[i]; i++) {
+        if (!strcmp(request->vdevs[i], vdev))
+            return true;
+    }
+    return false;
+}
+
+/* Every disk that was asked for is there. */
+static int check_wanted(const struct xw_session *session, const struct xw_snapshot_create *request,
+                        struct xw_error *err)
+{
+    for (size_t i = 0; request->vdevs && request->vdevs[i]; i++) {
+        const struct xw_store_disk *disk = session->subject.disks;
+
+        while (disk && strcmp(disk->vdev, request->vdevs[i]) != 0)
+            disk = disk->next;
+        if (!disk)
+            return xw_error_set(err, ENOENT, "'%s' has no disk '%s' that can be written",
+                                session->subject.name, request->vdevs[i]);
+    }
+    return 0;
+}
+
+static int add_disk(struct xw_create *create, struct xw_store_disk ***at,
+                    struct xw_snapshot_disk ***record_at, const struct xw_store_disk *from,
+                    struct xw_error *err)
+{
+    struct xw_store_disk *disk =
+        xw_store_disk_new(from->vdev, from->path, from->format, from->backend);
+    struct xw_snapshot_disk *record = calloc(1, sizeof(*record));
+    int rc;
+
+    if (!disk || !record) {
+        xw_store_disk_free(disk);
+        free(record);
+        return xw_error_set(err, ENOMEM, "disk %s: out of memory", from->vdev);
+    }
+    **at = disk;
+    *at = &disk->next;
+    **record_at = record;
+    *record_at = &record->next;
+    disk->running = from->running;
+    memcpy(disk->id, create->snapshot->id, sizeof(disk->id));
+    rc = xw_store_choose(disk, err);
+    if (!rc)
+        rc = disk->store->place(disk, err);
+    if (rc)
+        return rc;
+    record->vdev = strdup(disk->vdev);
+    record->path = strdup(disk->path);
+    record->format = strdup(disk->format);
+    record->store = strdup(disk->store->name);
+    record->data = strdup(disk->data);
+    record->size = disk->size;
+    if (record->vdev && record->path && record->format && record->store && record->data)
+        return 0;
+    return xw_error_set(err, ENOMEM, "disk %s: out of memory", from->vdev);
+}
+
+static int choose_disks(const struct xw_session *session, const struct xw_snapshot_create *request,
+                        struct xw_create *create, struct xw_error *err)
+{
+    struct xw_snapshot_disk **record_at = &create->snapshot->disks;
+    struct xw_store_disk **at = &create->disks;
+    int rc = check_wanted(session, request, err);
+
+    for (const struct xw_store_disk *disk = session->subject.disks; disk && !rc; disk = disk->next) {
+        if (is_wanted(request, disk->vdev))
+            rc = add_disk(create, &at, &record_at, disk, err);
+    }
+    if (rc || create->disks)
+        return rc;
+    if (!session->subject.has_disks)
+        return xw_error_set(err, ENOENT,
+                            "'%s' does not run, and its configuration file is not known: give that "
+                            "in place of the name",
+                            session->subject.name);
+    return xw_error_set(err, ENOENT, "'%s' has no disk that can be written: there is nothing to keep",
+                        session->subject.name);
+}
+
+/* Without a standstill only what is one action is one point in time. */
+static int check_quiesce(const struct xw_create *create, struct xw_error *err)
+{
+    const struct xw_store_disk *first = create->disks;
+
+    if (create->quiesce != XW_QUIESCE_NONE)
+        return 0;
+    for (const struct xw_store_disk *disk = first->next; disk; disk = disk->next) {
+        if (!disk->running || (disk->store->add_actions && first->store->add_actions))
+            continue;
+        return xw_error_set(err, EINVAL,
+                            "disks %s and %s cannot be kept at one point in time while the guest "
+                            "runs: use --quiesce pause",
+                            first->vdev, disk->vdev);
+    }
+    return 0;
+}
+
+static enum xw_consistency consistency_of(const struct xw_session *session,
+                                          const struct xw_create *create)
+{
+    if (!session->subject.running)
+        return XW_CONSISTENCY_OFFLINE;
+    return create->quiesce == XW_QUIESCE_NONE ? XW_CONSISTENCY_CRASH : XW_CONSISTENCY_PAUSED;
+}
+
+int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_create *request,
+                   bool automatic, struct xw_create *ret, struct xw_error *err)
+{
+    struct xw_snapshot *snapshot = calloc(1, sizeof(*snapshot));
+    int rc;
+
+    *ret = (struct xw_create){.snapshot = snapshot, .quiesce = request->quiesce};
+    if (!snapshot)
+        return xw_error_set(err, ENOMEM, "a snapshot of '%s': out of memory", session->subject.name);
+    snapshot->description = strdup(request->description ? request->description : "");
+    rc = choose_name(session, request, automatic, snapshot->name, err);
+    if (!rc)
+        rc = xw_random_hex(snapshot->id, XW_SNAPSHOT_ID_SIZE - 1, err);
+    if (!rc)
+        rc = choose_disks(session, request, ret, err);
+    if (!rc)
+        rc = check_quiesce(ret, err);
+    if (!rc && !session->subject.running)
+        rc = xw_subject_check_idle(session->snapshots, &session->subject, err);
+    if (rc)
+        return rc;
+    memcpy(snapshot->parent, session->subject.vm->current, sizeof(snapshot->parent));
+    snapshot->created_ms = now_ms();
+    snapshot->standstill_us = -1;
+    snapshot->automatic = automatic;
+    snapshot->consistency = consistency_of(session, ret);
+    return 0;
+}
+
+void xw_create_free(struct xw_create *create)
+{
+    xw_snapshot_free(create->snapshot);
+    xw_store_disk_free(create->disks);
+    *create = (struct xw_create){0};
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "snapshot/store.h"
+
+extern const struct xw_store xw_store_qcow2;
+extern const struct xw_store xw_store_reflink;
+
+const struct xw_store *const xw_stores[] = {
+    &xw_store_qcow2,
+    &xw_store_reflink,
+    NULL,
+};
+
+const struct xw_store *xw_store_find(const char *name)
+{
+    for (size_t i = 0; xw_stores[i]; i++) {
+        if (!strcmp(xw_stores[i]->name, name))
+            return xw_stores[i];
+    }
+    return NULL;
+}
+
+int xw_store_choose(struct xw_store_disk *disk, struct xw_error *err)
+{
+    for (size_t i = 0; xw_stores[i]; i++) {
+        int rc = xw_stores[i]->claims(disk, err);
+
+        if (!rc)
+            disk->store = xw_stores[i];
+        if (rc != -EMEDIUMTYPE)
+            return rc;
+    }
+    return xw_error_set(err, ENOTSUP, "disk %s: snapshots of a disk of format '%s' at '%s' cannot be "
+                        "kept", disk->vdev, disk->format, disk->path);
+}
+
+struct xw_store_disk *xw_store_disk_new(const char *vdev, const char *path, const char *format,
+                                        const char *backend)
+{
+    struct xw_store_disk *disk = calloc(1, sizeof(*disk));
+
+    if (!disk)
+        return NULL;
+    disk->vdev = strdup(vdev);
+    disk->path = strdup(path);
+    disk->format = strdup(format);
+    disk->backend = strdup(backend);
+    if (disk->vdev && disk->path && disk->format && disk->backend)
+        return disk;
+    xw_store_disk_free(disk);
+    return NULL;
+}
+
+void xw_store_disk_free(struct xw_store_disk *disk)
+{
+    while (disk) {
+        struct xw_store_disk *next = disk->next;
+
+        free(disk->vdev);
+        free(disk->path);
+        free(disk->format);
+        free(disk->backend);
+        free(disk);
+        disk = next;
+    }
+}

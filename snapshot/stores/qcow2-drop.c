@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Deleting a snapshot of a qcow2 image: every image that stands on it takes its content over and then
+ * stands on what is below, one after another; then it is removed. Which images these are, the files of
+ * the folder themselves say.
+ *
+ * By whom the content is taken over:
+ *   - an image that a guest has open: by the guest's QEMU (block-stream);
+ *   - another snapshot's: by qemu-img rebase, in place. A VM that is started meanwhile only reads it,
+ *     and reads the same at every moment;
+ *   - the present state of a VM that does not run: by qemu-img rebase on a copy, which then takes the
+ *     image's place. Were it changed in place, a VM started meanwhile would write to it too.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/sparse.h"
+#include "base/spawn.h"
+#include "host/file-users.h"
+#include "snapshot/stores/qcow2.h"
+
+/* Files that are being made, by an operation that has not ended, are no images yet. */
+static bool is_in_the_making(const char *name)
+{
+    const char *mark = strstr(name, ".xw-");
+
+    return mark && strlen(mark) > strlen(".xw-") + XW_SNAPSHOT_ID_SIZE - 1;
+}
+
+/*
+ * Fill `child` with an image of the folder that stands on disk->data; "" where none does (any more).
+ * Of several, the VM's present state comes first, then they go by name: the same at each call.
+ */
+static int find_child(const struct xw_store_disk *disk, char child[PATH_MAX], struct xw_error *err)
+{
+    xw_auto_closedir DIR *dir = NULL;
+    size_t folder = (size_t)(strrchr(disk->data, '/') - disk->data);
+    struct dirent *entry;
+    char path[PATH_MAX];
+
+    child[0] = '\0';
+    snprintf(path, sizeof(path), "%.*s/", (int)folder, disk->data);
+    dir = opendir(path);
+    if (!dir)
+        return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, path);
+    while ((entry = readdir(dir))) {
+        struct xw_qcow2_header header;
+
+        snprintf(path, sizeof(path), "%.*s/%s", (int)folder, disk->data, entry->d_name);
+        if (entry->d_type == DT_DIR || is_in_the_making(entry->d_name) ||
+            xw_qcow2_header_read(path, &header, NULL) || strcmp(header.backing, disk->data) != 0)
+            continue;
+        if (!child[0] || !strcmp(path, disk->path) ||
+            (strcmp(child, disk->path) != 0 && strcmp(path, child) < 0))
+            memcpy(child, path, sizeof(path));
+    }
+    return 0;
+}
+
+/* Ours is the image itself, and whatever is called as its snapshots are. */
+static bool is_ours(const struct xw_store_disk *disk, const char *child)
+{
+    size_t length = strlen(disk->path);
+
+    return !strncmp(child, disk->path, length) &&
+           (!child[length] || !strncmp(child + length, ".xw-", 4));
+}
+
+static int start_rebase(struct xw_store_disk *disk, const char *image, const char *below,
+                        struct xw_error *err)
+{
+    const char *const argv[] = {"qemu-img", "rebase", "-f", "qcow2", "-F",
+                                "qcow2",    "-b",     below, image,  NULL};
+    const char *const bare[] = {"qemu-img", "rebase", "-f", "qcow2", "-b", "", image, NULL};
+    const struct xw_spawn spawn = {
+        .argv = below[0] ? argv : bare, .stderr_fd = XW_SPAWN_INHERIT, .end_with_parent = SIGTERM};
+
+    return xw_spawn_start(&spawn, &disk->child, err);
+}
+
+/* 1: it still runs; 0: it has done its work. */
+static int check_rebase(struct xw_store_disk *disk, struct xw_store_progress *progress,
+                        struct xw_error *err)
+{
+    enum xw_spawn_end end;
+    int status;
+    int rc = xw_child_wait(&disk->child, 0, &end, &status, NULL);
+
+    if (rc == -ETIMEDOUT) {
+        progress->wait_fd = disk->child.pidfd;
+        return 1;
+    }
+    disk->child = (struct xw_child){0};
+    if (!rc && end == XW_SPAWN_EXITED && status == 0)
+        return 0;
+    return xw_error_set(err, EIO,
+                        "disk %s: qemu-img could not take the content of '%s' over (see above); "
+                        "nothing is lost, and the deletion can be tried again",
+                        disk->vdev, disk->data);
+}
+
+static int copy_image(const struct xw_store_disk *disk, const char *copy, struct xw_error *err)
+{
+    xw_auto_close int from = open(disk->path, O_RDONLY | O_CLOEXEC);
+    xw_auto_close int to = open(copy, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int rc;
+
+    if (from < 0 || to < 0)
+        return xw_error_set_errno(err, "disk %s: a copy of '%s' to '%s'", disk->vdev, disk->path,
+                                  copy);
+    rc = xw_sparse_copy(from, to, NULL, NULL, err);
+    if (rc)
+        xw_error_prefix(err, "disk %s: a copy of '%s' to '%s'", disk->vdev, disk->path, copy);
+    return rc ? rc : xw_beside_adopt(disk, to, err);
+}
+
+static int sync_copy(const struct xw_store_disk *disk, const char *copy, struct xw_error *err)
+{
+    xw_auto_close int fd = open(copy, O_RDWR | O_CLOEXEC);
+
+    if (fd >= 0 && fsync(fd) == 0)
+        return 0;
+    return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, copy);
+}
+
+/* The present state of a VM that does not run. */
+static int merge_present(struct xw_store_disk *disk, const char *below,
+                         struct xw_store_progress *progress, struct xw_error *err)
+{
+    char copy[PATH_MAX];
+    int rc;
+
+    xw_beside_name(disk, ".new", copy);
+    if (disk->child.pid == 0) {
+        rc = copy_image(disk, copy, err);
+        if (!rc)
+            rc = start_rebase(disk, copy, below, err);
+        progress->wait_fd = disk->child.pidfd;
+        return rc ? rc : 1;
+    }
+    rc = check_rebase(disk, progress, err);
+    if (rc)
+        return rc;
+    rc = sync_copy(disk, copy, err);
+    return rc ? rc : xw_beside_swap(disk, copy, err);
+}
+
+static int merge_offline(struct xw_store_disk *disk, const char *child, const char *below,
+                         struct xw_store_progress *progress, struct xw_error *err)
+{
+    int rc;
+
+    if (!strcmp(child, disk->path))
+        return merge_present(disk, below, progress, err);
+    if (disk->child.pid)
+        return check_rebase(disk, progress, err);
+    rc = start_rebase(disk, child, below, err);
+    progress->wait_fd = disk->child.pidfd;
+    return rc ? rc : 1;
+}
+
+static int refuse_stranger(const struct xw_store_disk *disk, const char *child,
+                           struct xw_error *err)
+{
+    return xw_error_set(err, EBUSY,
+                        "disk %s: '%s' has been made on top of '%s', by somebody else: it would be "
+                        "worth nothing without that; remove or rebase it first",
+                        disk->vdev, child, disk->data);
+}
+
+/* A guest has it open that is not the one of this VM: it can only be left alone. */
+static int check_user(const struct xw_store_disk *disk, const char *child, bool *open,
+                      struct xw_error *err)
+{
+    struct xw_file_user user;
+    int rc = disk->child.pid ? 0 : xw_file_user(child, &user, err);
+
+    *open = rc > 0;
+    if (rc < 0 || !*open || disk->running)
+        return rc < 0 ? rc : 0;
+    return xw_error_set(err, EBUSY, "disk %s: '%s' is open in %s (%d), and no domain is known for it",
+                        disk->vdev, child, user.name, (int)user.pid);
+}
+
+static int merge(struct xw_store_disk *disk, const char *child,
+                 struct xw_store_progress *progress, struct xw_error *err)
+{
+    struct xw_qcow2_header header;
+    bool open;
+    int rc = xw_qcow2_header_read(disk->data, &header, err);
+
+    if (!rc)
+        rc = check_user(disk, child, &open, err);
+    if (rc)
+        return rc;
+    rc = open ? xw_qcow2_live_merge(disk, child, header.backing, progress, err)
+              : merge_offline(disk, child, header.backing, progress, err);
+    return rc < 0 ? rc : 1;
+}
+
+int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress,
+                  struct xw_error *err)
+{
+    char child[PATH_MAX], left[PATH_MAX];
+    int rc;
+
+    *progress = (struct xw_store_progress){.wait_fd = -1};
+    if (access(disk->data, F_OK) < 0 && errno == ENOENT)
+        return 0;
+    rc = find_child(disk, child, err);
+    if (rc)
+        return rc;
+    if (child[0])
+        return is_ours(disk, child) ? merge(disk, child, progress, err)
+                                    : refuse_stranger(disk, child, err);
+    xw_beside_name(disk, ".new", left);
+    rc = xw_beside_remove(disk, left, err);
+    if (!rc)
+        rc = xw_beside_remove(disk, disk->data, err);
+    return rc ? rc : xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
+}

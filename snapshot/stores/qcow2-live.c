@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * qcow2 images that a running guest has open, through its QEMU (QEMU's
+ * docs/interop/live-block-operations.rst).
+ *
+ * QEMU opens a file again, by the name it knows it by, whenever it may write where it might not before
+ * or the other way round: when an image becomes the backing file of another, too. So before the image's
+ * path leads to another file, the node that has it open must know it by its new name: a file node on
+ * the second name (the same inode) takes the place of the one on the first, by blockdev-reopen.
+ * Without this QEMU reads the new, empty image where it should read the old one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "host/guest-qemu.h"
+#include "snapshot/stores/qcow2.h"
+
+#define COMMAND_MS 30000
+#define POLL_MS 200
+#define NODE_SIZE 32 /* QEMU takes 31 characters */
+
+/* "xw-ID-VDEV" and an ending: our nodes for the image that this snapshot makes. */
+static int node_name(const struct xw_store_disk *disk, const char *ending, char out[NODE_SIZE],
+                     struct xw_error *err)
+{
+    if (snprintf(out, NODE_SIZE, "xw-%s-%s%s", disk->id, disk->vdev, ending) < NODE_SIZE)
+        return 0;
+    return xw_error_set(err, ENAMETOOLONG, "disk %s: its name is too long for a node of QEMU",
+                        disk->vdev);
+}
+
+static int command(const struct xw_store_disk *disk, const char *name, json_t *arguments,
+                   struct xw_error *err)
+{
+    int rc = xw_qmp_execute(xw_guest_qemu_qmp(disk->qemu), name, arguments, COMMAND_MS, NULL, err);
+
+    if (rc)
+        xw_error_prefix(err, "disk %s: QEMU, %s", disk->vdev, name);
+    return rc;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat first, second;
+
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+static const char *backing_of(const json_t *node)
+{
+    const json_t *image = json_object_get(node, "image");
+    const char *name = json_string_value(json_object_get(image, "full-backing-filename"));
+
+    if (!name)
+        name = json_string_value(json_object_get(image, "backing-filename"));
+    return name ? name : "";
+}
+
+/* The name of the format node on `file`; a reference that stays with *holder. */
+static int node_on(const struct xw_store_disk *disk, const char *file, json_t **holder,
+                   const char **ret, struct xw_error *err)
+{
+    int rc = xw_guest_qemu_image(disk->qemu, "qcow2", file, holder, err);
+
+    return rc ? rc : xw_json_string(*holder, "QEMU's node", "node-name", ret, err);
+}
+
+/* Have QEMU's node `name`, on the image, use the file node `file` from now on; all else stays. */
+static int reopen(const struct xw_store_disk *disk, const json_t *root, const char *file,
+                  struct xw_error *err)
+{
+    const json_t *cache = json_object_get(root, "cache");
+    xw_auto_json json_t *below = NULL;
+    const char *backing = NULL;
+    json_t *options;
+    int rc = 0;
+
+    if (backing_of(root)[0])
+        rc = node_on(disk, backing_of(root), &below, &backing, err);
+    if (rc)
+        return rc;
+    options = json_pack("{s:s, s:O, s:b, s:s, s:s, s:{s:b, s:b}, s:s*}",
+                        "driver", "qcow2",
+                        "node-name", json_object_get(root, "node-name"),
+                        "read-only", 0,
+                        "discard", "unmap",
+                        "file", file,
+                        "cache",
+                        "direct", json_is_true(json_object_get(cache, "direct")),
+                        "no-flush", json_is_true(json_object_get(cache, "no-flush")),
+                        "backing", backing);
+    return command(disk, "blockdev-reopen", json_pack("{s:[o]}", "options", options), err);
+}
+
+static int add_file_node(const struct xw_store_disk *disk, const json_t *root, const char *name,
+                         const char *path, struct xw_error *err)
+{
+    const json_t *cache = json_object_get(root, "cache");
+    int direct = json_is_true(json_object_get(cache, "direct"));
+
+    return command(disk, "blockdev-add",
+                   json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:{s:b, s:b}}",
+                             "driver", "file",
+                             "node-name", name,
+                             "filename", path,
+                             "locking", "off",
+                             "auto-read-only", 1,
+                             "discard", "unmap",
+                             "aio", direct ? "native" : "threads",
+                             "cache",
+                             "direct", direct,
+                             "no-flush", json_is_true(json_object_get(cache, "no-flush"))),
+                   err);
+}
+
+/* The guest's node of the disk, and that it is on the image that we are at work on. */
+static int find_root(const struct xw_store_disk *disk, json_t **ret, struct xw_error *err)
+{
+    const char *file;
+    int rc = xw_guest_qemu_disk(disk->qemu, disk->vdev, ret, err);
+
+    if (!rc)
+        rc = xw_json_string(*ret, "QEMU's disk", "file", &file, err);
+    if (rc || same_file(file, disk->path) || same_file(file, disk->data))
+        return rc;
+    return xw_error_set(err, EBUSY, "disk %s: QEMU has '%s' open for it, not '%s'", disk->vdev, file,
+                        disk->path);
+}
+
+int xw_qcow2_live_add_actions(struct xw_store_disk *disk, json_t *actions, struct xw_error *err)
+{
+    xw_auto_json json_t *root = NULL;
+    char file[NODE_SIZE], overlay[NODE_SIZE];
+    int rc = find_root(disk, &root, err);
+
+    if (!rc)
+        rc = node_name(disk, "-f", file, err);
+    if (!rc)
+        rc = node_name(disk, "", overlay, err);
+    if (!rc)
+        rc = add_file_node(disk, root, file, disk->data, err);
+    if (!rc)
+        rc = reopen(disk, root, file, err);
+    if (!rc)
+        rc = disk->store->take(disk, err);
+    if (rc)
+        return rc;
+    json_array_append_new(actions, json_pack("{s:s, s:{s:O, s:s, s:s, s:s, s:s}}",
+                                             "type", "blockdev-snapshot-sync", "data",
+                                             "node-name", json_object_get(root, "node-name"),
+                                             "snapshot-file", disk->path,
+                                             "snapshot-node-name", overlay,
+                                             "format", "qcow2",
+                                             "mode", "existing"));
+    return 0;
+}
+
+/* Taken means: the guest writes to the image that stands on the snapshot. */
+int xw_qcow2_live_find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_error *err)
+{
+    xw_auto_json json_t *root = NULL;
+    int rc = xw_guest_qemu_disk(disk->qemu, disk->vdev, &root, err);
+
+    if (rc)
+        return rc;
+    *ret = !strcmp(backing_of(root), disk->data) ? XW_STORE_TAKEN : XW_STORE_PREPARED;
+    return 0;
+}
+
+/*
+ * Back to the first name. The path leads to the image again before QEMU is told to use it; a QEMU that
+ * has not been told of the second one yet has nothing to undo.
+ */
+int xw_qcow2_live_undo(struct xw_store_disk *disk, struct xw_error *err)
+{
+    xw_auto_json json_t *root = NULL;
+    char file[NODE_SIZE], back[NODE_SIZE];
+    const char *name;
+    int rc = find_root(disk, &root, err);
+
+    if (!rc)
+        rc = node_name(disk, "-f", file, err);
+    if (!rc)
+        rc = node_name(disk, "-b", back, err);
+    if (!rc)
+        rc = xw_json_string(root, "QEMU's disk", "file", &name, err);
+    if (!rc && !strcmp(name, disk->data)) {
+        rc = add_file_node(disk, root, back, disk->path, err);
+        if (!rc)
+            rc = reopen(disk, root, back, err);
+    }
+    if (!rc) /* where it was never added, there is nothing to delete */
+        command(disk, "blockdev-del", json_pack("{s:s}", "node-name", file), NULL);
+    return rc;
+}
+
+/* The job of this merge among QEMU's; a borrowed reference into *holder, NULL where there is none. */
+static int find_job(const struct xw_store_disk *disk, const char *id, json_t **holder,
+                    const json_t **ret, struct xw_error *err)
+{
+    json_t *job;
+    size_t i;
+    int rc = xw_qmp_execute(xw_guest_qemu_qmp(disk->qemu), "query-jobs", NULL, COMMAND_MS, holder,
+                            err);
+
+    *ret = NULL;
+    if (rc)
+        return rc;
+    json_array_foreach(*holder, i, job)
+    {
+        const char *name = json_string_value(json_object_get(job, "id"));
+
+        if (name && !strcmp(name, id))
+            *ret = job;
+    }
+    return 0;
+}
+
+static int start_stream(const struct xw_store_disk *disk, const char *job, const char *child,
+                        const char *below, struct xw_error *err)
+{
+    xw_auto_json json_t *top = NULL, *bottom = NULL;
+    const char *node, *base = NULL;
+    int rc = node_on(disk, child, &top, &node, err);
+
+    if (!rc && below[0])
+        rc = node_on(disk, below, &bottom, &base, err);
+    if (rc)
+        return rc;
+    return command(disk, "block-stream",
+                   json_pack("{s:s, s:s, s:s*, s:s*, s:b}", "job-id", job, "device", node,
+                             "base-node", base, "backing-file", base ? below : NULL,
+                             "auto-dismiss", 0),
+                   err);
+}
+
+static uint64_t number_of(const json_t *object, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
+/* A job that has ended stays, with its error, until it is dismissed. */
+static int end_job(const struct xw_store_disk *disk, const char *id, const json_t *job,
+                   struct xw_error *err)
+{
+    const char *why = json_string_value(json_object_get(job, "error"));
+    int rc = command(disk, "job-dismiss", json_pack("{s:s}", "id", id), err);
+
+    if (rc || !why)
+        return rc;
+    return xw_error_set(err, EIO,
+                        "disk %s: QEMU could not take the content of '%s' over: %s; nothing is lost, "
+                        "and the deletion can be tried again",
+                        disk->vdev, disk->data, why);
+}
+
+/* What was added for the snapshot by name stays in QEMU, with its file open, until it is deleted. */
+static void drop_nodes(const struct xw_store_disk *disk, const char *image_node)
+{
+    char file[NODE_SIZE];
+
+    command(disk, "blockdev-del", json_pack("{s:s}", "node-name", image_node), NULL);
+    if (node_name(disk, "-f", file, NULL) == 0)
+        command(disk, "blockdev-del", json_pack("{s:s}", "node-name", file), NULL);
+}
+
+int xw_qcow2_live_merge(struct xw_store_disk *disk, const char *child, const char *below,
+                        struct xw_store_progress *progress, struct xw_error *err)
+{
+    xw_auto_json json_t *jobs = NULL, *merged = NULL;
+    const json_t *job;
+    const char *status, *node;
+    char id[NODE_SIZE];
+    int rc = node_name(disk, "", id, err);
+
+    if (!rc && !disk->qemu)
+        return xw_error_set(err, EBUSY, "disk %s: '%s' is open, but not in the guest's QEMU",
+                            disk->vdev, child);
+    if (!rc)
+        rc = find_job(disk, id, &jobs, &job, err);
+    if (rc)
+        return rc;
+    progress->wait_ms = POLL_MS;
+    if (!job)
+        return start_stream(disk, id, child, below, err);
+    progress->done = number_of(job, "current-progress");
+    progress->total = number_of(job, "total-progress");
+    status = json_string_value(json_object_get(job, "status"));
+    if (!status || strcmp(status, "concluded") != 0)
+        return 0;
+    progress->wait_ms = 0;
+    rc = end_job(disk, id, job, err);
+    if (!rc && node_on(disk, disk->data, &merged, &node, NULL) == 0)
+        drop_nodes(disk, node);
+    return rc;
+}

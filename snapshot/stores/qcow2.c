@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * qcow2 images: a snapshot is the image as it was, under another name; what is written later goes to
+ * a new image that stands on it and has taken its name. So the path that libxl knows leads to the
+ * present state at every moment, and the format stays.
+ *
+ *     IMAGE -> IMAGE.xw-2 -> IMAGE.xw-1      after the snapshots 1 and 2
+ */
+#include "snapshot/stores/qcow2.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/spawn.h"
+
+#define QEMU_IMG_MS 60000
+
+static int claims(struct xw_store_disk *disk, struct xw_error *err)
+{
+    struct xw_qcow2_header header;
+    struct stat st;
+    int rc;
+
+    if (strcmp(disk->format, "qcow2") != 0)
+        return -EMEDIUMTYPE;
+    if (stat(disk->path, &st) == 0 && !S_ISREG(st.st_mode))
+        return xw_error_set(err, ENOTSUP,
+                            "disk %s: '%s' is a qcow2 image that is not in a file: there is no place "
+                            "beside it for a snapshot",
+                            disk->vdev, disk->path);
+    rc = xw_qcow2_header_read(disk->path, &header, err);
+    if (!rc && (header.encrypted || header.external_data))
+        return xw_error_set(err, ENOTSUP, "disk %s: '%s' %s: no snapshot of it can be kept",
+                            disk->vdev, disk->path,
+                            header.encrypted ? "is encrypted" : "keeps its data in another file");
+    disk->size = rc ? 0 : header.size;
+    return rc;
+}
+
+int xw_qcow2_stands_on(const struct xw_store_disk *disk, const char *path, const char *backing,
+                       bool *ret, struct xw_error *err)
+{
+    struct xw_qcow2_header header;
+    int rc;
+
+    *ret = false;
+    if (access(path, F_OK) < 0)
+        return 0;
+    rc = xw_qcow2_header_read(path, &header, err);
+    if (rc)
+        xw_error_prefix(err, "disk %s", disk->vdev);
+    else
+        *ret = !strcmp(header.backing, backing);
+    return rc;
+}
+
+static int sync_file(const struct xw_store_disk *disk, const char *path, struct xw_error *err)
+{
+    xw_auto_close int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    if (fd >= 0 && fsync(fd) == 0)
+        return 0;
+    return xw_error_set_errno(err, "disk %s: '%s' cannot be flushed", disk->vdev, path);
+}
+
+int xw_qcow2_make_overlay(const struct xw_store_disk *disk, const char *backing, const char *path,
+                          struct xw_error *err)
+{
+    char options[64], size[24];
+    const char *const argv[] = {"qemu-img", "create", "-q",    "-u", "-f", "qcow2", "-F", "qcow2",
+                                "-b",       backing,  "-o",    options, path, size, NULL};
+    const struct xw_spawn spawn = {.argv = argv, .timeout_ms = QEMU_IMG_MS};
+    struct xw_qcow2_header header;
+    xw_auto_close int fd = -1;
+    int rc = xw_qcow2_header_read(backing, &header, err);
+
+    if (rc)
+        return rc;
+    snprintf(options, sizeof(options), "cluster_size=%u", 1U << header.cluster_bits);
+    snprintf(size, sizeof(size), "%" PRIu64, header.size);
+    rc = xw_spawn_check(&spawn, NULL, err);
+    if (rc) {
+        xw_error_prefix(err, "disk %s: a new image on '%s'", disk->vdev, backing);
+        return rc;
+    }
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, path);
+    return xw_beside_adopt(disk, fd, err);
+}
+
+/*
+ * The image gets its second name, and what will take the first is made. For a guest that runs
+ * xw_qcow2_live_add_actions() goes on; for others take does.
+ */
+static int prepare(struct xw_store_disk *disk, struct xw_error *err)
+{
+    char fresh[PATH_MAX];
+
+    xw_beside_name(disk, ".new", fresh);
+    if (link(disk->path, disk->data) < 0)
+        return xw_error_set_errno(err, "disk %s: '%s' cannot get the name '%s'", disk->vdev,
+                                  disk->path, disk->data);
+    return xw_qcow2_make_overlay(disk, disk->data, fresh, err);
+}
+
+static int take(struct xw_store_disk *disk, struct xw_error *err)
+{
+    char fresh[PATH_MAX];
+
+    xw_beside_name(disk, ".new", fresh);
+    if (rename(fresh, disk->path) < 0)
+        return xw_error_set_errno(err, "disk %s: '%s' cannot take the place of '%s'", disk->vdev,
+                                  fresh, disk->path);
+    return xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
+}
+
+static int settle(struct xw_store_disk *disk, struct xw_error *err)
+{
+    int rc = sync_file(disk, disk->data, err);
+
+    return rc ? rc : xw_file_sync_folder_of(AT_FDCWD, disk->data, err);
+}
+
+static int find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_error *err)
+{
+    bool stands, empty = true;
+    int rc;
+
+    *ret = XW_STORE_NOTHING;
+    if (access(disk->data, F_OK) < 0)
+        return 0;
+    *ret = XW_STORE_PREPARED;
+    rc = xw_qcow2_stands_on(disk, disk->path, disk->data, &stands, err);
+    if (rc || !stands)
+        return rc;
+    if (disk->qemu)
+        return xw_qcow2_live_find(disk, ret, err);
+    rc = xw_qcow2_is_empty(disk->path, &empty, err);
+    if (!empty)
+        *ret = XW_STORE_TAKEN;
+    return rc;
+}
+
+/* The image gets its only name back: from what stands on it, or by the loss of the second one. */
+static int put_back(struct xw_store_disk *disk, struct xw_error *err)
+{
+    struct stat image, data;
+    bool stands;
+    int rc = xw_qcow2_stands_on(disk, disk->path, disk->data, &stands, err);
+
+    if (rc || stat(disk->data, &data) < 0)
+        return rc;
+    if (stands && rename(disk->data, disk->path) < 0)
+        return xw_error_set_errno(err, "disk %s: '%s' cannot be put back to '%s'", disk->vdev,
+                                  disk->data, disk->path);
+    if (stands)
+        return 0;
+    if (stat(disk->path, &image) < 0 || image.st_ino != data.st_ino)
+        return xw_error_set(err, EBUSY,
+                            "disk %s: '%s' does not belong to '%s' as it should; both are left alone",
+                            disk->vdev, disk->data, disk->path);
+    return xw_beside_remove(disk, disk->data, err);
+}
+
+static int undo(struct xw_store_disk *disk, struct xw_error *err)
+{
+    char fresh[PATH_MAX];
+    int rc = put_back(disk, err);
+
+    xw_beside_name(disk, ".new", fresh);
+    if (!rc && disk->qemu)
+        rc = xw_qcow2_live_undo(disk, err);
+    if (!rc)
+        rc = xw_beside_remove(disk, fresh, err);
+    return rc ? rc : xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
+}
+
+static int revert_prepare(struct xw_store_disk *disk, struct xw_error *err)
+{
+    char fresh[PATH_MAX];
+    int rc;
+
+    xw_beside_name(disk, ".revert", fresh);
+    rc = xw_beside_remove(disk, fresh, err);
+    return rc ? rc : xw_qcow2_make_overlay(disk, disk->data, fresh, err);
+}
+
+static int revert_swap(struct xw_store_disk *disk, struct xw_error *err)
+{
+    char fresh[PATH_MAX];
+
+    xw_beside_name(disk, ".revert", fresh);
+    return xw_beside_swap(disk, fresh, err);
+}
+
+static int revert_undo(struct xw_store_disk *disk, struct xw_error *err)
+{
+    char fresh[PATH_MAX];
+
+    xw_beside_name(disk, ".revert", fresh);
+    return xw_beside_remove(disk, fresh, err);
+}
+
+static int space(const struct xw_store_disk *disk, struct xw_snapshot_space *ret,
+                 struct xw_error *err)
+{
+    struct stat st;
+
+    *ret = (struct xw_snapshot_space){.bytes = UINT64_MAX};
+    if (stat(disk->data, &st) == 0)
+        ret->bytes = (uint64_t)st.st_blocks * 512;
+    else if (errno == ENOENT)
+        ret->missing = true;
+    else
+        return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, disk->data);
+    return 0;
+}
+
+const struct xw_store xw_store_qcow2 = {
+    .name = "qcow2",
+    .purpose = "qcow2 images, by a new image on top of the old one, which keeps the path",
+    .claims = claims,
+    .place = xw_beside_place,
+    .prepare = prepare,
+    .take = take,
+    .add_actions = xw_qcow2_live_add_actions,
+    .settle = settle,
+    .find = find,
+    .undo = undo,
+    .revert_prepare = revert_prepare,
+    .revert_swap = revert_swap,
+    .revert_undo = revert_undo,
+    .drop = xw_qcow2_drop,
+    .space = space,
+};

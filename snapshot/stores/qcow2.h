@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of the store "qcow2" share. */
+#ifndef XENWRIGHT_SNAPSHOT_STORES_QCOW2_H
+#define XENWRIGHT_SNAPSHOT_STORES_QCOW2_H
+
+#include "snapshot/beside.h"
+#include "snapshot/qcow2-header.h"
+
+/* Does the image at `path` stand on `backing`? An image that is not there does not. */
+int xw_qcow2_stands_on(const struct xw_store_disk *disk, const char *path, const char *backing,
+                       bool *ret, struct xw_error *err);
+
+/* qemu-img create: an empty image on `backing`, which is not opened, with the image's owner and mode. */
+int xw_qcow2_make_overlay(const struct xw_store_disk *disk, const char *backing, const char *path,
+                          struct xw_error *err);
+
+/* qcow2-live.c: under a running guest, through disk->qemu. */
+int xw_qcow2_live_add_actions(struct xw_store_disk *disk, json_t *actions, struct xw_error *err);
+int xw_qcow2_live_find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_error *err);
+int xw_qcow2_live_undo(struct xw_store_disk *disk, struct xw_error *err);
+
+/*
+ * Bring the content of disk->data to the image at `child`, which the guest has open, so that it
+ * stands on `below` ("": on nothing). Results as for drop; 0: it does.
+ */
+int xw_qcow2_live_merge(struct xw_store_disk *disk, const char *child, const char *below,
+                        struct xw_store_progress *progress, struct xw_error *err);
+
+/* qcow2-drop.c */
+int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress,
+                  struct xw_error *err);
+
+#endif

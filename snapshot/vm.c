@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The record of a VM, found again whatever its name or uuid is by now: a VM is known by its disks
+ * first, for it is their content that is kept. An xl guest without uuid= gets another at each start.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/random.h"
+#include "snapshot/subject.h"
+
+/* The VMs of STATE, one after another. */
+static int for_each_vm(const struct xw_snapshots *snapshots,
+                       int (*call)(void *opaque, struct xw_snapshot_vm *vm, json_t *disks,
+                                   struct xw_error *err),
+                       void *opaque, struct xw_error *err)
+{
+    int fd = snapshots->dirfd >= 0 ? openat(snapshots->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                                   : -1;
+    xw_auto_closedir DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+    int rc = 0;
+
+    while (dir && !rc && (entry = readdir(dir))) {
+        struct xw_snapshot_vm *vm;
+        json_t *disks;
+
+        if (!xw_snapshot_is_id(entry->d_name) ||
+            xw_vm_read(snapshots, entry->d_name, &vm, &disks, NULL))
+            continue;
+        rc = call(opaque, vm, disks, err);
+    }
+    return rc;
+}
+
+static void insert(struct xw_snapshot_vm **at, struct xw_snapshot_vm *vm)
+{
+    while (*at && strcmp((*at)->name, vm->name) <= 0)
+        at = &(*at)->next;
+    vm->next = *at;
+    *at = vm;
+}
+
+struct listing {
+    const struct xw_snapshots *snapshots;
+    struct xw_snapshot_vm *vms;
+};
+
+static int list_one(void *opaque, struct xw_snapshot_vm *vm, json_t *disks, struct xw_error *err)
+{
+    struct listing *listing = opaque;
+    int rc = xw_vm_read_snapshots(listing->snapshots, vm, err);
+
+    json_decref(disks);
+    insert(&listing->vms, vm);
+    return rc;
+}
+
+static int list_domain(struct xw_snapshots *snapshots, const char *domain,
+                       struct xw_snapshot_vm **ret, struct xw_error *err)
+{
+    struct xw_subject subject;
+    int rc = xw_subject_find(snapshots, domain, &subject, err);
+
+    if (!rc && !subject.vm)
+        rc = xw_error_set(err, ENOENT,
+                          "'%s' has no snapshots; 'xenwright snapshot create %s' makes one", domain,
+                          domain);
+    if (!rc)
+        rc = xw_vm_read_snapshots(snapshots, subject.vm, err);
+    if (!rc) {
+        *ret = subject.vm;
+        subject.vm = NULL;
+    }
+    xw_subject_free(&subject);
+    return rc;
+}
+
+int xw_snapshot_list(struct xw_snapshots *snapshots, const char *domain,
+                     struct xw_snapshot_vm **ret, struct xw_error *err)
+{
+    struct listing listing = {.snapshots = snapshots};
+    int rc;
+
+    if (domain)
+        return list_domain(snapshots, domain, ret, err);
+    rc = for_each_vm(snapshots, list_one, &listing, err);
+    if (rc)
+        xw_snapshot_vm_free(listing.vms);
+    else
+        *ret = listing.vms;
+    return rc;
+}
+
+const struct xw_snapshot *xw_snapshot_find(const struct xw_snapshot_vm *vm, const char *name)
+{
+    const struct xw_snapshot *snapshot;
+
+    for (snapshot = vm->snapshots; snapshot; snapshot = snapshot->next) {
+        if (!strcmp(snapshot->name, name))
+            return snapshot;
+    }
+    for (snapshot = vm->snapshots; snapshot; snapshot = snapshot->next) {
+        if (!strcmp(snapshot->id, name))
+            return snapshot;
+    }
+    return NULL;
+}
+
+static bool shares_disk(const struct xw_subject *subject, json_t *disks)
+{
+    json_t *disk;
+    size_t i;
+
+    json_array_foreach(disks, i, disk)
+    {
+        const char *path = json_string_value(json_object_get(disk, "path"));
+
+        for (const struct xw_store_disk *ours = subject->disks; path && ours; ours = ours->next) {
+            if (!strcmp(ours->path, path))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* The VM that has its disks; `rival` is a second one that has some of them too. */
+struct match {
+    const struct xw_subject *subject;
+    struct xw_snapshot_vm *by_disk, *by_uuid, *rival;
+    json_t *by_disk_disks, *by_uuid_disks;
+};
+
+static int match_one(void *opaque, struct xw_snapshot_vm *vm, json_t *disks, struct xw_error *err)
+{
+    struct match *match = opaque;
+
+    (void)err;
+    if (shares_disk(match->subject, disks)) {
+        if (!match->by_disk) {
+            match->by_disk = vm;
+            match->by_disk_disks = disks;
+            return 0;
+        }
+        xw_snapshot_vm_free(match->rival);
+        match->rival = vm;
+    } else if (!match->by_uuid && vm->uuid[0] && !strcmp(vm->uuid, match->subject->uuid)) {
+        match->by_uuid = vm;
+        match->by_uuid_disks = disks;
+        return 0;
+    } else {
+        xw_snapshot_vm_free(vm);
+    }
+    json_decref(disks);
+    return 0;
+}
+
+int xw_subject_match(const struct xw_snapshots *snapshots, struct xw_subject *subject,
+                     struct xw_error *err)
+{
+    struct match match = {.subject = subject};
+    int rc = for_each_vm(snapshots, match_one, &match, err);
+
+    if (!rc && match.rival)
+        rc = xw_error_set(err, EEXIST,
+                          "'%s' has disks of two VMs that have snapshots, '%s' (%s) and '%s' (%s): "
+                          "delete the snapshots of one of them first",
+                          subject->name, match.by_disk->name, match.by_disk->id, match.rival->name,
+                          match.rival->id);
+    if (!rc && match.by_disk) {
+        subject->vm = match.by_disk;
+        subject->vm_disks = match.by_disk_disks;
+        match.by_disk = NULL;
+        match.by_disk_disks = NULL;
+    } else if (!rc && match.by_uuid) {
+        subject->vm = match.by_uuid;
+        subject->vm_disks = match.by_uuid_disks;
+        match.by_uuid = NULL;
+        match.by_uuid_disks = NULL;
+    }
+    xw_snapshot_vm_free(match.by_disk);
+    xw_snapshot_vm_free(match.by_uuid);
+    xw_snapshot_vm_free(match.rival);
+    json_decref(match.by_disk_disks);
+    json_decref(match.by_uuid_disks);
+    return rc;
+}
+
+static json_t *disks_of(const struct xw_subject *subject)
+{
+    json_t *disks = json_array();
+
+    for (const struct xw_store_disk *disk = subject->disks; disk; disk = disk->next)
+        json_array_append_new(disks, json_pack("{s:s, s:s}", "vdev", disk->vdev, "path", disk->path));
+    return disks;
+}
+
+static int replace(char **at, const char *text, struct xw_error *err)
+{
+    char *copy = strdup(text);
+
+    if (!copy)
+        return xw_error_set(err, ENOMEM, "the record of a VM: out of memory");
+    free(*at);
+    *at = copy;
+    return 0;
+}
+
+static int fill(struct xw_snapshots *snapshots, struct xw_subject *subject, struct xw_error *err)
+{
+    struct xw_snapshot_vm *vm = subject->vm;
+    int rc = replace(&vm->name, subject->name, err);
+
+    if (!rc && (subject->config || !vm->config))
+        rc = replace(&vm->config, subject->config ? subject->config : "", err);
+    if (rc)
+        return rc;
+    if (subject->uuid[0])
+        memcpy(vm->uuid, subject->uuid, sizeof(vm->uuid));
+    if (subject->has_disks) {
+        json_decref(subject->vm_disks);
+        subject->vm_disks = disks_of(subject);
+    }
+    return xw_vm_write(snapshots, vm, subject->vm_disks, err);
+}
+
+int xw_subject_remember(struct xw_snapshots *snapshots, struct xw_subject *subject,
+                        struct xw_error *err)
+{
+    struct xw_lock lock = XW_LOCK_INIT;
+    int rc;
+
+    if (subject->vm)
+        return fill(snapshots, subject, err);
+    rc = xw_snapshots_make_state(snapshots, err);
+    if (!rc)
+        rc = xw_snapshots_lock(snapshots, NULL, &lock, err);
+    /* Another command may have made it meanwhile. */
+    if (!rc)
+        rc = xw_subject_match(snapshots, subject, err);
+    if (!rc && !subject->vm) {
+        subject->vm = calloc(1, sizeof(*subject->vm));
+        rc = subject->vm ? xw_random_hex(subject->vm->id, XW_SNAPSHOT_ID_SIZE - 1, err)
+                         : xw_error_set(err, ENOMEM, "the record of a VM: out of memory");
+    }
+    if (!rc)
+        rc = fill(snapshots, subject, err);
+    xw_lock_release(&lock);
+    return rc;
+}
