@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Snapshots of a running guest with qcow2 disks: what is in them, seen from inside the guest and from
+# outside, and that whoever opens the disk's path, xl above all, finds the right data.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+up s
+GUEST=web
+
+in_guest() {
+    lab guest-exec s "$GUEST" -- "$@"
+}
+
+in_dom0() {
+    lab exec s -- "$@"
+}
+
+snapshot() {
+    in_dom0 xenwright snapshot "$@"
+}
+
+started() {
+    exits 0 in_dom0 sh -c 'mkdir -p /srv && cd /srv && qemu-img create -q -f qcow2 a 64M &&
+        qemu-img create -q -f qcow2 b 32M'
+    exits 0 lab guest s "$GUEST" --type "$TYPE" --disk format=qcow2,vdev=xvda,target=/srv/a \
+        --disk format=qcow2,vdev=xvdb,target=/srv/b
+    holds_nothing_yet
+}
+
+holds_nothing_yet() {
+    exits 0 in_guest xw-test pattern write /dev/xvda --seed=1 --size=4M
+    exits 0 in_guest xw-test pattern write /dev/xvdb --seed=1 --size=4M
+}
+
+write_seed() {
+    exits 0 in_guest xw-test pattern write /dev/xvda "--seed=$1" --size=4M
+    exits 0 in_guest xw-test pattern write /dev/xvdb "--seed=$1" --size=4M
+}
+
+guest_has() {
+    exits 0 in_guest xw-test pattern verify /dev/xvda "--seed=$1" --size=4M
+    exits 0 in_guest xw-test pattern verify /dev/xvdb "--seed=$1" --size=4M
+}
+
+# snapshot_has NAME SEED: both disks, from outside: through copies, since a guest may have the chain open.
+snapshot_has() {
+    local data
+    snapshot show "$GUEST" "$1" --json >"$WORK/shown"
+    for data in $(sed -n 's/.*"data": "\(.*\)".*/\1/p' "$WORK/shown"); do
+        exits 0 in_dom0 qemu-img convert -U -O raw "$data" /srv/copy.raw
+        exits 0 in_dom0 /usr/libexec/xenwright/xw-test pattern verify /srv/copy.raw "--seed=$2" --size=4M
+        exits 0 in_dom0 rm /srv/copy.raw
+    done
+}
+
+# What no snapshot needs is not there.
+files_are() {
+    exits 0 in_dom0 sh -c 'ls /srv | wc -l'
+    same "$1" "$(cat "$OUT")"
+}
+
+created() {
+    exits 0 snapshot create "$GUEST" one
+    says "snapshot 'one' of '$GUEST' is made: xvda (qcow2), xvdb (qcow2); the guest stood still for"
+    quiet
+    guest_has 1
+    write_seed 2
+    snapshot_has one 1
+    files_are 4
+}
+
+created_again() {
+    exits 0 snapshot create "$GUEST" two
+    write_seed 3
+    snapshot_has one 1
+    snapshot_has two 2
+    guest_has 3
+}
+
+# The guest is another one after each of these, with the disks' own paths.
+rebooted() {
+    exits 0 in_dom0 sh -c "$1"
+    exits 0 in_guest uname -s
+    guest_has 3
+    snapshot_has two 2
+}
+
+deleted_live() {
+    exits 0 snapshot delete "$GUEST" one
+    guest_has 3
+    snapshot_has two 2
+    files_are 4
+}
+
+refused_while_it_runs() {
+    exits 1 snapshot revert "$GUEST" two
+    says "'$GUEST' runs: shut it down, or have it restarted from the snapshot by --restart"
+    guest_has 3
+}
+
+reverted() {
+    exits 0 snapshot revert "$GUEST" two --restart
+    says "'$GUEST' is reverted to 'two'; the state before is kept as 'before-revert-1'; it runs again"
+    exits 0 in_guest uname -s
+    guest_has 2
+    snapshot_has two 2
+    snapshot_has before-revert-1 3
+    write_seed 4
+}
+
+branched() {
+    exits 0 snapshot create "$GUEST" branch
+    write_seed 5
+    exits 0 snapshot list "$GUEST" --tree
+    same "$(printf '%s\n' "$GUEST" '└─ two' '   ├─ before-revert-1' '   └─ branch  ← present state')" \
+        "$(cat "$OUT")"
+    exits 0 snapshot delete "$GUEST" two
+    guest_has 5
+    snapshot_has branch 4
+    snapshot_has before-revert-1 3
+}
+
+shut_down() {
+    exits 0 in_dom0 xl destroy "$GUEST"
+    exits 0 snapshot revert "$GUEST" before-revert-1 --discard-current
+    exits 0 lab guest s "$GUEST" --type "$TYPE" --disk format=qcow2,vdev=xvda,target=/srv/a \
+        --disk format=qcow2,vdev=xvdb,target=/srv/b
+    guest_has 3
+    exits 0 in_dom0 xl destroy "$GUEST"
+    exits 0 in_dom0 qemu-img check -q /srv/a
+    exits 0 in_dom0 qemu-img check -q /srv/b
+}
+
+nothing_left() {
+    exits 0 snapshot delete "$GUEST" branch
+    exits 0 snapshot delete "$GUEST" before-revert-1
+    files_are 2
+    exits 0 snapshot recover
+    says "nothing was interrupted"
+}
+
+for TYPE in pv ${FULL:+pvh}; do
+    ok "$TYPE: a guest with two qcow2 disks" started
+    ok "$TYPE: a snapshot of it while it runs" created
+    ok "$TYPE: and another one" created_again
+    ok "$TYPE: xl reboot opens the right data" rebooted "xl reboot $GUEST && xl list $GUEST"
+    ok "$TYPE: xl save and restore open the right data" \
+        rebooted "xl save $GUEST /root/saved && xl restore /root/saved && rm /root/saved"
+    ok "$TYPE: a snapshot is deleted while it runs" deleted_live
+    ok "$TYPE: a revert is refused while it runs" refused_while_it_runs
+    ok "$TYPE: a revert with a restart" reverted
+    ok "$TYPE: a branch, and the loss of what both came from" branched
+    ok "$TYPE: a revert while it is off, and xl create after it" shut_down
+    ok "$TYPE: nothing is left of deleted snapshots" nothing_left
+done
+finish
