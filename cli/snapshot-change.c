@@ -43,7 +43,8 @@ static void print_reverted(const struct cli_call *call, const struct xw_snapshot
     if (reverted->kept[0])
         printf("; the state before is kept as '%s'", reverted->kept);
     if (reverted->domid >= 0)
-        printf("; it runs again, as domain %" PRId64, reverted->domid);
+        printf("; it %s, as domain %" PRId64, reverted->resumed ? "goes on from there" : "runs again",
+               reverted->domid);
     putchar('\n');
 }
 
@@ -54,6 +55,7 @@ static int revert(struct cli_call *call, struct xw_snapshots *snapshots, struct 
         .snapshot = cli_argument(call, 1),
         .discard_current = cli_flag(call, "discard-current"),
         .restart = cli_flag(call, "restart"),
+        .no_memory = cli_flag(call, "no-memory"),
         .dry_run = cli_flag(call, "dry-run"),
     };
     struct xw_operation *operation = NULL;
@@ -87,6 +89,7 @@ const struct cli_command cli_snapshot_revert = {
     .options =
         (const struct cli_option[]){
             {.name = "discard-current", .help = "do not keep the present state"},
+            {.name = "no-memory", .help = "put back the disks only, where there is memory too"},
             {.name = "restart", .help = "reset the guest if it runs"},
             {0},
         },

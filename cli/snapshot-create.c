@@ -56,6 +56,8 @@ static int run_create(struct cli_call *call, struct xw_error *err)
         .name = cli_argument(call, 1),
         .description = cli_string(call, "description"),
         .quiesce = quiesce && !strcmp(quiesce, "none") ? XW_QUIESCE_NONE : XW_QUIESCE_PAUSE,
+        .memory = cli_flag(call, "memory"),
+        .stop_copy = cli_flag(call, "no-live"),
         .dry_run = cli_flag(call, "dry-run"),
     };
     struct cli_snapshots open;
@@ -67,6 +69,8 @@ static int run_create(struct cli_call *call, struct xw_error *err)
     for (size_t i = 0; i < disks; i++)
         vdevs[i] = cli_strings(call, "disk", i);
     how.vdevs = disks ? vdevs : NULL;
+    if (how.stop_copy && !how.memory)
+        return cli_misuse(call, err, "--no-live is of use with --memory only");
     if (how.name && xw_snapshot_name_check(how.name, err))
         return cli_misuse(call, err, "%s", err->message);
     rc = cli_snapshots_open(&open, err);
@@ -93,6 +97,8 @@ const struct cli_command cli_snapshot_create = {
              .argument = "VDEV",
              .flags = CLI_REPEAT,
              .help = "keep this disk, in place of all"},
+            {.name = "memory", .letter = 'm', .help = "keep the guest's memory too"},
+            {.name = "no-live", .help = "with --memory: the guest stands still while it is written"},
             {.name = "quiesce",
              .letter = 'q',
              .argument = "HOW",
@@ -105,6 +111,7 @@ const struct cli_command cli_snapshot_create = {
         (const struct cli_example[]){
             {"xenwright snapshot create web before-upgrade", "of a running guest, by its name"},
             {"xenwright snapshot create /etc/xen/web.cfg", "of one that does not run"},
+            {"xenwright snapshot create web --memory", "one that it can be resumed from"},
             {"xenwright snapshot create web --disk xvdb --description 'the database'",
              "of one of its disks"},
             {0},

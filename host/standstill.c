@@ -108,6 +108,20 @@ int xw_standstill_reset(struct xw_standstill *standstill, struct xw_error *err)
     return give_order(standstill, XW_GUARD_RESET, "reset", &answer, err);
 }
 
+int xw_standstill_saving(struct xw_standstill *standstill, struct xw_error *err)
+{
+    struct xw_guard_answer answer;
+
+    return give_order(standstill, XW_GUARD_SAVING, "guarded", &answer, err);
+}
+
+int xw_standstill_saved(struct xw_standstill *standstill, struct xw_error *err)
+{
+    struct xw_guard_answer answer;
+
+    return give_order(standstill, XW_GUARD_SAVED, "guarded", &answer, err);
+}
+
 void xw_standstill_release(struct xw_standstill *standstill)
 {
     enum xw_spawn_end end;

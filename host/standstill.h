@@ -39,6 +39,13 @@ int xw_standstill_end(struct xw_standstill *standstill, int64_t *held_us, struct
 int xw_standstill_arm(struct xw_standstill *standstill, struct xw_error *err);
 int xw_standstill_reset(struct xw_standstill *standstill, struct xw_error *err);
 
+/*
+ * From here on the domain is being saved, and suspended at some point: the guard resumes it where this
+ * process dies; until xw_standstill_saved().
+ */
+int xw_standstill_saving(struct xw_standstill *standstill, struct xw_error *err);
+int xw_standstill_saved(struct xw_standstill *standstill, struct xw_error *err);
+
 /* The guard ends; a domain that is still held goes on (or is reset, once armed). */
 void xw_standstill_release(struct xw_standstill *standstill);
 

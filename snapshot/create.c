@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "host/qmp.h"
+#include "snapshot/memory.h"
 #include "snapshot/recover.h"
 
 #define STANDSTILL_LIMIT_MS 60000
@@ -100,21 +101,75 @@ int xw_create_prepare(struct xw_session *session, struct xw_create *create, stru
     return xw_journal_begin(session->journal, "create", args, err);
 }
 
-int xw_create_take(struct xw_session *session, struct xw_create *create, struct xw_error *err)
+/* The parts of prepare that the guest's disks need; memory is begun last, which takes longest. */
+static int start(struct xw_session *session, struct xw_create *create, struct xw_error *err)
 {
-    xw_auto_json json_t *actions = json_array();
-    xw_auto_json json_t *args = NULL;
-    int rc = prepare_disks(session, create, actions, err);
+    int rc;
 
+    create->actions = json_array();
+    rc = prepare_disks(session, create, create->actions, err);
     if (!rc)
         rc = xw_journal_step(session->journal, "prepared", NULL, err);
-    if (!rc)
-        rc = take_standing(session, create, actions, err);
+    if (rc || !create->memory)
+        return rc;
+    /* libxl itself needs QEMU now. */
     xw_session_disconnect(session, create->disks);
-    if (!rc) {
-        args = json_pack("{s:I}", "standstill_us", (json_int_t)create->snapshot->standstill_us);
-        rc = xw_journal_step(session->journal, "taken", args, err);
-    }
+    return xw_memory_start(session, create->snapshot->id, create->live, &create->saving, err);
+}
+
+/* The guest is suspended, all of its memory written: its disks are taken, and it goes on. */
+static int take_suspended(struct xw_session *session, struct xw_create *create,
+                          struct xw_error *err)
+{
+    int rc = xw_session_connect(session, create->disks, err);
+
+    if (!rc)
+        rc = xw_memory_wake_qemu(session, err);
+    if (!rc)
+        rc = take_disks(session, create, create->actions, err);
+    xw_session_disconnect(session, create->disks);
+    if (!rc)
+        rc = xw_memory_finish(create->saving, create->snapshot, err);
+    return rc;
+}
+
+static int note_taken(struct xw_session *session, const struct xw_create *create,
+                      struct xw_error *err)
+{
+    xw_auto_json json_t *args =
+        json_pack("{s:I, s:I}", "standstill_us", (json_int_t)create->snapshot->standstill_us,
+                  "memory_bytes", (json_int_t)create->snapshot->memory_bytes);
+
+    return xw_journal_step(session->journal, "taken", args, err);
+}
+
+void xw_create_abandon(struct xw_session *session, struct xw_create *create)
+{
+    xw_memory_free(create->saving);
+    create->saving = NULL;
+    resolve(session, create, -ECANCELED, NULL);
+}
+
+int xw_create_wait_fd(const struct xw_create *create)
+{
+    return create->saving ? xw_memory_fd(create->saving) : -1;
+}
+
+int xw_create_take(struct xw_session *session, struct xw_create *create, struct xw_error *err)
+{
+    bool begun = create->saving != NULL;
+    int rc = begun ? xw_memory_step(create->saving, err) : start(session, create, err);
+
+    if (rc == 1 || (!rc && !begun && create->saving))
+        return 1;
+    if (!rc)
+        rc = create->saving ? take_suspended(session, create, err)
+                            : take_standing(session, create, create->actions, err);
+    xw_session_disconnect(session, create->disks);
+    xw_memory_free(create->saving); /* where it failed: the guest goes on before anything else */
+    create->saving = NULL;
+    if (!rc)
+        rc = note_taken(session, create, err);
     return rc ? resolve(session, create, rc, err) : 0;
 }
 
@@ -168,8 +223,14 @@ static int finish(struct xw_session *session, struct xw_snapshot *snapshot,
     const json_t *taken = xw_journal_find(session->journal, "taken");
     struct xw_create create = {.snapshot = snapshot, .disks = disks};
 
-    if (taken)
+    if (taken) {
         snapshot->standstill_us = json_integer_value(json_object_get(taken, "standstill_us"));
+        snapshot->memory_bytes =
+            (uint64_t)json_integer_value(json_object_get(taken, "memory_bytes"));
+    } else if (snapshot->consistency == XW_CONSISTENCY_MEMORY) {
+        /* The disks were taken at that instant, but the memory may not be whole. */
+        snapshot->consistency = XW_CONSISTENCY_SUSPENDED;
+    }
     return xw_create_settle(session, &create, err);
 }
 

@@ -11,6 +11,9 @@ struct xw_create {
     struct xw_store_disk *disks;   /* the same disks for the stores */
     enum xw_quiesce quiesce;
     struct xw_standstill *standstill; /* of a guest that is held already; NULL: it is not */
+    bool memory, live;                /* its memory too; it runs while most of that is written */
+    struct xw_memory *saving;         /* while that goes on */
+    json_t *actions;                  /* QEMU's part, once it is prepared */
 };
 
 /*
@@ -23,10 +26,15 @@ void xw_create_free(struct xw_create *create);
 
 /*
  * The three parts, in this order. Each that fails has undone everything, or says what it could not
- * undo; the journal then still knows it.
+ * undo; the journal then still knows it. take with memory: 1 until it is done, to be called again when
+ * xw_create_wait_fd() is readable.
  */
 int xw_create_prepare(struct xw_session *session, struct xw_create *create, struct xw_error *err);
 int xw_create_take(struct xw_session *session, struct xw_create *create, struct xw_error *err);
+int xw_create_wait_fd(const struct xw_create *create);
+
+/* Give up between two calls of take: all is undone. */
+void xw_create_abandon(struct xw_session *session, struct xw_create *create);
 int xw_create_settle(struct xw_session *session, struct xw_create *create, struct xw_error *err);
 
 /* All three. */

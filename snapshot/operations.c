@@ -17,19 +17,40 @@ struct creation {
     int (*next)(struct xw_session *session, struct xw_create *create, struct xw_error *err);
 };
 
+/* Before the point at which the disks are taken. */
+static int cancel(struct creation *creation, struct xw_error *err)
+{
+    if (creation->next == xw_create_take)
+        xw_create_abandon(&creation->session, &creation->create);
+    return xw_error_set(err, ECANCELED, "no snapshot was made: cancelled");
+}
+
+static int wait_for_memory(struct creation *creation, struct xw_error *err)
+{
+    int rc = xw_operation_wait_for(&creation->operation, xw_create_wait_fd(&creation->create), err);
+
+    xw_operation_report(&creation->operation, "writing memory", 0, 0);
+    if (rc)
+        xw_create_abandon(&creation->session, &creation->create);
+    return rc ? rc : 1;
+}
+
 static int create_step(struct xw_operation *operation, struct xw_error *err)
 {
     struct creation *creation = (struct creation *)operation;
     int rc;
 
-    if (operation->cancelled && creation->next == xw_create_prepare)
-        return xw_error_set(err, ECANCELED, "no snapshot was made: cancelled");
+    if (operation->cancelled && creation->next != xw_create_settle)
+        return cancel(creation, err);
     rc = creation->dry_run ? 0 : creation->next(&creation->session, &creation->create, err);
+    if (rc == 1)
+        return wait_for_memory(creation, err);
     if (rc)
         return rc;
     if (!creation->dry_run && creation->next != xw_create_settle) {
         creation->next = creation->next == xw_create_prepare ? xw_create_take : xw_create_settle;
-        return 1;
+        rc = xw_operation_wait_for(operation, -1, err);
+        return rc ? rc : 1;
     }
     if (creation->made)
         *creation->made = (struct xw_snapshot_made){.snapshot = creation->create.snapshot};

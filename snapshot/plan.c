@@ -148,11 +148,28 @@ static int check_quiesce(const struct xw_create *create, struct xw_error *err)
     return 0;
 }
 
+/* Memory is of use only with all disks as they were at that instant. */
+static int check_memory(const struct xw_session *session, const struct xw_snapshot_create *request,
+                        struct xw_error *err)
+{
+    if (!request->memory)
+        return 0;
+    if (!session->subject.running)
+        return xw_error_set(err, EINVAL, "'%s' does not run: it has no memory to keep",
+                            session->subject.name);
+    if (request->vdevs)
+        return xw_error_set(err, EINVAL,
+                            "memory can only be kept with all disks: leave out either of the two");
+    return 0;
+}
+
 static enum xw_consistency consistency_of(const struct xw_session *session,
                                           const struct xw_create *create)
 {
     if (!session->subject.running)
         return XW_CONSISTENCY_OFFLINE;
+    if (create->memory)
+        return XW_CONSISTENCY_MEMORY;
     return create->quiesce == XW_QUIESCE_NONE ? XW_CONSISTENCY_CRASH : XW_CONSISTENCY_PAUSED;
 }
 
@@ -162,7 +179,10 @@ int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_cr
     struct xw_snapshot *snapshot = calloc(1, sizeof(*snapshot));
     int rc;
 
-    *ret = (struct xw_create){.snapshot = snapshot, .quiesce = request->quiesce};
+    *ret = (struct xw_create){.snapshot = snapshot,
+                              .quiesce = request->quiesce,
+                              .memory = request->memory,
+                              .live = !request->stop_copy};
     if (!snapshot)
         return xw_error_set(err, ENOMEM, "a snapshot of '%s': out of memory", session->subject.name);
     snapshot->description = strdup(request->description ? request->description : "");
@@ -173,6 +193,8 @@ int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_cr
         rc = choose_disks(session, request, ret, err);
     if (!rc)
         rc = check_quiesce(ret, err);
+    if (!rc)
+        rc = check_memory(session, request, err);
     if (!rc && !session->subject.running)
         rc = xw_subject_check_idle(session->snapshots, &session->subject, err);
     if (rc)
@@ -189,5 +211,6 @@ void xw_create_free(struct xw_create *create)
 {
     xw_snapshot_free(create->snapshot);
     xw_store_disk_free(create->disks);
+    json_decref(create->actions);
     *create = (struct xw_create){0};
 }

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -17,8 +18,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/operation.h"
+#include "base/spawn.h"
 #include "host/domain-config.h"
 #include "snapshot/create.h"
+#include "snapshot/memory.h"
 #include "snapshot/recover.h"
 
 #define STANDSTILL_LIMIT_MS 60000
@@ -27,12 +30,16 @@
 #define RESTART_MS 180000
 #define POLL_NS 100000000
 
+/* 'xl restore' reads all of the memory. */
+#define XL_MS 1800000
+
 struct revert {
     struct xw_operation operation; /* first */
     struct xw_session session;
     struct xw_standstill standstill;
     char *domain, *name;
-    bool discard_current, restart, dry_run;
+    bool discard_current, restart, no_memory, dry_run;
+    bool resume; /* from the memory in the snapshot */
     struct xw_snapshot_reverted *reverted;
     char kept[XW_SNAPSHOT_NAME_SIZE];
     struct xw_snapshot *target;
@@ -107,6 +114,8 @@ static int check_guest(const struct revert *revert, struct xw_error *err)
 
     if (!subject->running)
         return xw_subject_check_idle(revert->session.snapshots, subject, err);
+    if (revert->resume)
+        return 0;
     if (!revert->restart)
         return xw_error_set(err, EBUSY,
                             "'%s' runs: shut it down, or have it restarted from the snapshot by "
@@ -121,6 +130,24 @@ static int check_guest(const struct revert *revert, struct xw_error *err)
     return rc;
 }
 
+/* Is the guest to go on from memory? Not without a Xen to run it. */
+static int plan_resume(struct revert *revert, struct xw_error *err)
+{
+    xw_auto_free char *path = NULL;
+
+    revert->resume = revert->target->memory_bytes && !revert->no_memory;
+    if (!revert->resume)
+        return 0;
+    if (!revert->session.snapshots->host)
+        return xw_error_set(err, ENODEV, "no Xen runs here to resume '%s' on; --no-memory puts back "
+                                         "the disks only", revert->session.subject.name);
+    path = xw_memory_path(&revert->session, revert->target->id);
+    if (path && access(path, R_OK) == 0)
+        return 0;
+    return xw_error_set_errno(err, "the memory in snapshot '%s' ('%s') cannot be read; --no-memory puts "
+                                   "back the disks only", revert->target->name, path ? path : "");
+}
+
 /* Everything that can be refused. */
 static int plan(struct revert *revert, struct xw_error *err)
 {
@@ -132,6 +159,8 @@ static int plan(struct revert *revert, struct xw_error *err)
                               &revert->target, err);
     if (!rc)
         rc = xw_session_disks_of(&revert->session, revert->target, &revert->disks, err);
+    if (!rc)
+        rc = plan_resume(revert, err);
     if (!rc)
         rc = check_disks_are_present(revert, err);
     if (!rc)
@@ -274,6 +303,47 @@ static int wait_for_restart(struct revert *revert, struct xw_error *err)
                         subject->name, subject->domid);
 }
 
+static int run_xl(const struct revert *revert, const char *verb, const char *what,
+                  struct xw_error *err)
+{
+    const char *const argv[] = {"xl", verb, what, NULL};
+    const struct xw_spawn spawn = {.argv = argv, .timeout_ms = XL_MS};
+    int rc = xw_spawn_check(&spawn, NULL, err);
+
+    if (rc)
+        xw_error_prefix(err, "the disks of '%s' are reverted, but 'xl %s %s' failed",
+                        revert->session.subject.name, verb, what);
+    return rc;
+}
+
+/* The old guest goes; the one in the snapshot takes its place, kept by xl as after 'xl restore'. */
+static int resume(struct revert *revert, struct xw_error *err)
+{
+    const struct xw_subject *subject = &revert->session.subject;
+    xw_auto_free char *path = xw_memory_path(&revert->session, revert->target->id);
+    char domid[16];
+    int rc = path ? 0 : xw_error_set(err, ENOMEM, "'%s': out of memory", subject->name);
+
+    snprintf(domid, sizeof(domid), "%" PRIu32, subject->domid);
+    if (!rc && subject->running)
+        rc = run_xl(revert, "destroy", domid, err);
+    if (!rc)
+        rc = xw_journal_done(revert->session.journal, err);
+    return rc ? rc : run_xl(revert, "restore", path, err);
+}
+
+static int find_resumed(struct revert *revert, struct xw_error *err)
+{
+    struct xw_domain *domain = NULL;
+    int rc = xw_domain_find(revert->session.snapshots->host, revert->session.subject.name, &domain,
+                            err);
+
+    if (!rc)
+        revert->new_domid = domain->domid;
+    xw_domain_free(domain);
+    return rc;
+}
+
 /* All that is short. 1: the guest is being started again. */
 static int run(struct revert *revert, struct xw_error *err)
 {
@@ -286,6 +356,10 @@ static int run(struct revert *revert, struct xw_error *err)
         rc = keep(revert, err);
     if (!rc)
         rc = swap(revert, err);
+    if (!rc && revert->resume) {
+        rc = resume(revert, err);
+        return rc ? rc : find_resumed(revert, err);
+    }
     if (rc || !revert->session.subject.running)
         return rc;
     rc = xw_standstill_reset(&revert->standstill, err);
@@ -302,11 +376,14 @@ static int step(struct xw_operation *operation, struct xw_error *err)
     if (operation->cancelled && revert->timer < 0)
         return xw_error_set(err, ECANCELED, "'%s' was not reverted: cancelled", revert->domain);
     rc = revert->timer < 0 ? run(revert, err) : wait_for_restart(revert, err);
-    if (rc == 0 && !revert->dry_run)
+    if (rc == 0 && xw_journal_pending(revert->session.journal))
         rc = xw_journal_done(revert->session.journal, err);
     if (rc == 0 && revert->reverted)
         *revert->reverted = (struct xw_snapshot_reverted){
-            .snapshot = revert->target, .kept = revert->kept, .domid = revert->new_domid};
+            .snapshot = revert->target,
+            .kept = revert->kept,
+            .domid = revert->new_domid,
+            .resumed = revert->resume};
     return rc;
 }
 
@@ -347,6 +424,7 @@ int xw_snapshot_revert(struct xw_snapshots *snapshots, const struct xw_snapshot_
     revert->discard_current = how->discard_current;
     revert->restart = how->restart;
     revert->dry_run = how->dry_run;
+    revert->no_memory = how->no_memory;
     revert->reverted = reverted;
     revert->domain = strdup(how->domain);
     revert->name = strdup(how->snapshot);

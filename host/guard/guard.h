@@ -16,6 +16,8 @@ enum xw_guard_order {
     XW_GUARD_PAUSE = 'p',  /* hold the vCPUs */
     XW_GUARD_RESUME = 'u', /* let them go; the guard stays */
     XW_GUARD_ARM = 'a',    /* from here on, reset the domain where it would have let it go */
+    XW_GUARD_SAVING = 's', /* from here on it may be suspended: see to it that it is resumed */
+    XW_GUARD_SAVED = 'd',  /* it is not, any more */
     XW_GUARD_RESET = 'r'   /* reset it: SHUTDOWN_reboot, for its toolstack to start it again */
 };
 

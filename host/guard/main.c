@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * xenwright-guard DOMID LIMIT: holds the vCPUs of a domain for at most LIMIT milliseconds at a time,
- * as it is told on its standard input (guard.h), and lets them go when that closes.
+ * as it is told on its standard input (guard.h), and lets them go when that closes; and resumes a
+ * domain that was left suspended.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,12 +19,16 @@
 #include <xen/sched.h>
 
 #include "host/guard/guard.h"
+#include "host/libxl-api.h"
+
+#define SUSPEND_LIMIT_NS INT64_C(70000000000)
 
 struct guard {
     xc_interface *xc;
+    libxl_ctx *libxl; /* opened when it is needed */
     uint32_t domid;
     int64_t limit_ns;
-    bool held, armed, too_late;
+    bool held, armed, saving, too_late;
     int64_t since_ns, held_ns;
 };
 
@@ -67,12 +72,43 @@ static int reset(struct guard *guard)
     return let_go(guard);
 }
 
+static bool is_suspended(struct guard *guard)
+{
+    libxl_dominfo info;
+    bool suspended = false;
+
+    libxl_dominfo_init(&info);
+    if (!libxl_domain_info(guard->libxl, &info, guard->domid))
+        suspended = info.shutdown && info.shutdown_reason == LIBXL_SHUTDOWN_REASON_SUSPEND;
+    libxl_dominfo_dispose(&info);
+    return suspended;
+}
+
+/*
+ * The guest may have been asked to suspend by the one that has died, and do so only now: it has a
+ * minute for that (libxl_dom_suspend.c), and nobody else would resume it.
+ */
+static void resume_suspended(struct guard *guard)
+{
+    int64_t until = now_ns() + SUSPEND_LIMIT_NS;
+
+    if (libxl_ctx_alloc(&guard->libxl, LIBXL_VERSION, 0, NULL))
+        return;
+    while (!is_suspended(guard) && now_ns() < until)
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    if (is_suspended(guard))
+        libxl_domain_resume(guard->libxl, guard->domid, 1, NULL);
+    libxl_ctx_free(guard->libxl);
+}
+
 static void end(struct guard *guard)
 {
     if (guard->armed)
         reset(guard);
     else
         let_go(guard);
+    if (guard->saving)
+        resume_suspended(guard);
 }
 
 static int obey(struct guard *guard, char order)
@@ -90,6 +126,10 @@ static int obey(struct guard *guard, char order)
         return guard->held ? 0 : ETIMEDOUT;
     case XW_GUARD_RESET:
         return reset(guard);
+    case XW_GUARD_SAVING:
+    case XW_GUARD_SAVED:
+        guard->saving = order == XW_GUARD_SAVING;
+        return 0;
     default:
         return EINVAL;
     }

@@ -124,7 +124,9 @@ struct xw_snapshot_create {
     const char *description; /* NULL: none */
     const char *const *vdevs; /* the disks, ends with NULL; NULL: all that can be written */
     enum xw_quiesce quiesce;
-    bool dry_run; /* find out whether it can be made, and change nothing */
+    bool memory;    /* its memory too: it can be resumed from just there. It has to run. */
+    bool stop_copy; /* the guest stands still while its memory is written; else mostly runs */
+    bool dry_run;   /* find out whether it can be made, and change nothing */
 };
 
 /* What became of it, or would; it belongs to the operation. */
@@ -147,6 +149,7 @@ struct xw_snapshot_revert {
     const char *snapshot;
     bool discard_current; /* do not keep the present state as a snapshot first */
     bool restart;         /* a running guest is reset, through its own toolstack */
+    bool no_memory;       /* put the disks back only, where the snapshot has the memory too */
     bool dry_run;         /* find out whether it can be done, and change nothing */
 };
 
@@ -154,12 +157,14 @@ struct xw_snapshot_revert {
 struct xw_snapshot_reverted {
     const struct xw_snapshot *snapshot; /* the one that it was reverted to */
     const char *kept; /* the name of the snapshot of the state before; "": none was made */
-    int64_t domid;    /* the restarted domain; -1: it was not running */
+    int64_t domid; /* the restarted or resumed domain; -1: none */
+    bool resumed;  /* it goes on from the memory in the snapshot */
 };
 
 /*
- * Puts the VM's disks back to a snapshot, which stays. -EBUSY: the guest runs and `restart` is not
- * set.
+ * Puts the VM's disks back to a snapshot, which stays. Where that has the guest's memory, a guest that
+ * runs is destroyed, and it goes on from the snapshot. -EBUSY: the guest runs, and the snapshot has no
+ * memory, and `restart` is not set.
  */
 XW_PUBLIC int xw_snapshot_revert(struct xw_snapshots *snapshots,
                                  const struct xw_snapshot_revert *how,

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "snapshot/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "host/domain-config.h"
+#include "host/domain-save.h"
+#include "host/standstill.h"
+
+#define STANDSTILL_LIMIT_MS 60000
+#define CONT_MS 30000
+
+/* Page tables, device state and the stream's own words, on top of the memory itself. */
+#define EXTRA_BYTES (64 << 20)
+
+struct xw_memory {
+    struct xw_domain_save *save;
+    struct xw_standstill guard; /* resumes the guest where we die */
+    int fd;
+};
+
+char *xw_memory_path(const struct xw_session *session, const char *id)
+{
+    char *path = NULL;
+
+    if (asprintf(&path, "%s/%s/%s/memory", session->snapshots->state, session->subject.vm->id, id) <
+        0)
+        return NULL;
+    return path;
+}
+
+/* Better now than after minutes. */
+static int check_space(const struct xw_session *session, struct xw_error *err)
+{
+    const struct xw_subject *subject = &session->subject;
+    struct xw_domain *domain = NULL;
+    char domid[16];
+    struct statvfs st;
+    uint64_t wanted, free_bytes;
+    int rc;
+
+    snprintf(domid, sizeof(domid), "%" PRIu32, subject->domid);
+    rc = xw_domain_find(session->snapshots->host, domid, &domain, err);
+    if (rc)
+        return rc;
+    wanted = domain->memory_kib * 1024 + EXTRA_BYTES;
+    xw_domain_free(domain);
+    if (fstatvfs(session->snapshots->dirfd, &st) < 0)
+        return xw_error_set_errno(err, "'%s'", session->snapshots->state);
+    free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+    if (free_bytes >= wanted)
+        return 0;
+    return xw_error_set(err, ENOSPC,
+                        "the memory of '%s' takes up to %" PRIu64 " MiB in '%s', where %" PRIu64
+                        " MiB are free",
+                        subject->name, wanted >> 20, session->snapshots->state, free_bytes >> 20);
+}
+
+static int open_file(struct xw_session *session, const char *id, struct xw_memory *memory,
+                     struct xw_error *err)
+{
+    char path[2 * XW_SNAPSHOT_ID_SIZE + 16];
+    int rc;
+
+    snprintf(path, sizeof(path), "%s/%s", session->subject.vm->id, id);
+    rc = xw_file_make_folders(session->snapshots->dirfd, path, 0700, err);
+    if (rc)
+        return rc;
+    snprintf(path, sizeof(path), "%s/%s/memory", session->subject.vm->id, id);
+    memory->fd = openat(session->snapshots->dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                        0600);
+    return memory->fd >= 0 ? 0 : xw_error_set_errno(err, "'%s/%s'", session->snapshots->state, path);
+}
+
+int xw_memory_start(struct xw_session *session, const char *id, bool live, struct xw_memory **ret,
+                    struct xw_error *err)
+{
+    uint32_t domid = session->subject.domid;
+    struct xw_memory *memory = calloc(1, sizeof(*memory));
+    xw_auto_free char *config = NULL;
+    int rc;
+
+    if (!memory)
+        return xw_error_set(err, ENOMEM, "'%s': out of memory", session->subject.name);
+    memory->guard = (struct xw_standstill)XW_STANDSTILL_INIT;
+    memory->fd = -1;
+    rc = check_space(session, err);
+    if (!rc)
+        rc = xw_domain_config(session->snapshots->host, domid, &config, NULL, err);
+    if (!rc)
+        rc = open_file(session, id, memory, err);
+    if (!rc)
+        rc = xw_standstill_prepare(&memory->guard, domid, STANDSTILL_LIMIT_MS, err);
+    if (!rc)
+        rc = xw_standstill_saving(&memory->guard, err);
+    if (!rc)
+        rc = xw_domain_save_start(domid, config, memory->fd, live, &memory->save, err);
+    if (rc)
+        xw_memory_free(memory);
+    else
+        *ret = memory;
+    return rc;
+}
+
+int xw_memory_fd(const struct xw_memory *memory)
+{
+    return xw_domain_save_fd(memory->save);
+}
+
+int xw_memory_step(struct xw_memory *memory, struct xw_error *err)
+{
+    return xw_domain_save_step(memory->save, err);
+}
+
+int xw_memory_wake_qemu(const struct xw_session *session, struct xw_error *err)
+{
+    if (session->subject.type != XW_DOMAIN_TYPE_HVM || !session->qemu)
+        return 0;
+    return xw_qmp_execute(xw_guest_qemu_qmp(session->qemu), "cont", NULL, CONT_MS, NULL, err);
+}
+
+int xw_memory_finish(struct xw_memory *memory, struct xw_snapshot *snapshot, struct xw_error *err)
+{
+    int64_t since = xw_domain_save_suspended_at(memory->save);
+    struct stat st;
+    int rc = xw_domain_save_resume(memory->save, err);
+
+    if (rc)
+        return rc;
+    snapshot->standstill_us = (xw_clock_ns() - since) / 1000;
+    rc = xw_standstill_saved(&memory->guard, err);
+    if (rc)
+        return rc;
+    if (fsync(memory->fd) < 0 || fstat(memory->fd, &st) < 0)
+        return xw_error_set_errno(err, "the memory of the guest");
+    snapshot->memory_bytes = (uint64_t)st.st_size;
+    return 0;
+}
+
+void xw_memory_free(struct xw_memory *memory)
+{
+    if (!memory)
+        return;
+    xw_domain_save_free(memory->save);
+    if (memory->guard.fd >= 0)
+        xw_standstill_saved(&memory->guard, NULL);
+    xw_standstill_release(&memory->guard);
+    if (memory->fd >= 0)
+        close(memory->fd);
+    free(memory);
+}
