@@ -8,30 +8,19 @@
  * finished, the reset included.
  */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/operation.h"
-#include "base/spawn.h"
 #include "host/domain-config.h"
 #include "snapshot/create.h"
 #include "snapshot/memory.h"
 #include "snapshot/recover.h"
+#include "snapshot/restart.h"
 
 #define STANDSTILL_LIMIT_MS 60000
-
-/* The toolstack takes the old domain down, then makes the new one: xl waits 2 s between the two. */
-#define RESTART_MS 180000
-#define POLL_NS 100000000
-
-/* 'xl restore' reads all of the memory. */
-#define XL_MS 1800000
 
 struct revert {
     struct xw_operation operation; /* first */
@@ -44,9 +33,8 @@ struct revert {
     char kept[XW_SNAPSHOT_NAME_SIZE];
     struct xw_snapshot *target;
     struct xw_store_disk *disks;
-    int timer; /* -1: not waiting for the guest to be started again */
-    int64_t deadline;
-    int64_t new_domid;
+    struct xw_restart guest;
+    bool awaits_guest; /* its disks are put back, and it is to come back */
 };
 
 static int for_each(struct xw_store_disk *disks,
@@ -253,95 +241,27 @@ static int swap(struct revert *revert, struct xw_error *err)
     return rc;
 }
 
-/* Is there a domain other than the old one with this uuid? */
-static int find_new_domain(const struct revert *revert, int64_t *ret, struct xw_error *err)
+/* What becomes of the guest, once its disks are put back. 1: it is awaited; 0: there is none. */
+static int bring_back(struct revert *revert, struct xw_error *err)
 {
+    struct xw_host *host = revert->session.snapshots->host;
     const struct xw_subject *subject = &revert->session.subject;
-    struct xw_domain *domains = NULL;
-    int rc = xw_domain_list(revert->session.snapshots->host, &domains, err);
-
-    *ret = -1;
-    for (const struct xw_domain *domain = domains; domain; domain = domain->next) {
-        if (domain->domid != subject->domid && !strcmp(domain->uuid, subject->uuid) &&
-            domain->name[0] && !(domain->flags & XW_DOMAIN_PAUSED))
-            *ret = domain->domid;
-    }
-    xw_domain_free(domains);
-    return rc;
-}
-
-static int start_waiting(struct revert *revert, struct xw_error *err)
-{
-    const struct itimerspec often = {.it_value = {.tv_nsec = POLL_NS},
-                                     .it_interval = {.tv_nsec = POLL_NS}};
-
-    revert->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (revert->timer < 0 || timerfd_settime(revert->timer, 0, &often, NULL) < 0)
-        return xw_error_set_errno(err, "a timer");
-    revert->deadline = xw_deadline(RESTART_MS);
-    xw_operation_report(&revert->operation, "waiting for the guest to be started again", 0, 0);
-    return xw_operation_wait_for(&revert->operation, revert->timer, err);
-}
-
-/* The toolstack unpauses the new domain last of all. 1: not there yet. */
-static int wait_for_restart(struct revert *revert, struct xw_error *err)
-{
-    const struct xw_subject *subject = &revert->session.subject;
-    uint64_t ticks;
+    xw_auto_free char *path = NULL;
     int rc;
 
-    if (read(revert->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
-        return xw_error_set_errno(err, "a timer");
-    rc = find_new_domain(revert, &revert->new_domid, err);
-    if (rc || revert->new_domid >= 0)
-        return rc;
-    if (xw_deadline_left(revert->deadline) > 0)
-        return 1;
-    return xw_error_set(err, ETIMEDOUT,
-                        "'%s' is reverted, but its toolstack has not started it again: 'xl destroy "
-                        "%" PRIu32 "' it, and create it",
-                        subject->name, subject->domid);
-}
-
-static int run_xl(const struct revert *revert, const char *verb, const char *what,
-                  struct xw_error *err)
-{
-    const char *const argv[] = {"xl", verb, what, NULL};
-    const struct xw_spawn spawn = {.argv = argv, .timeout_ms = XL_MS};
-    int rc = xw_spawn_check(&spawn, NULL, err);
-
-    if (rc)
-        xw_error_prefix(err, "the disks of '%s' are reverted, but 'xl %s %s' failed",
-                        revert->session.subject.name, verb, what);
-    return rc;
-}
-
-/* The old guest goes; the one in the snapshot takes its place, kept by xl as after 'xl restore'. */
-static int resume(struct revert *revert, struct xw_error *err)
-{
-    const struct xw_subject *subject = &revert->session.subject;
-    xw_auto_free char *path = xw_memory_path(&revert->session, revert->target->id);
-    char domid[16];
-    int rc = path ? 0 : xw_error_set(err, ENOMEM, "'%s': out of memory", subject->name);
-
-    snprintf(domid, sizeof(domid), "%" PRIu32, subject->domid);
-    if (!rc && subject->running)
-        rc = run_xl(revert, "destroy", domid, err);
-    if (!rc)
-        rc = xw_journal_done(revert->session.journal, err);
-    return rc ? rc : run_xl(revert, "restore", path, err);
-}
-
-static int find_resumed(struct revert *revert, struct xw_error *err)
-{
-    struct xw_domain *domain = NULL;
-    int rc = xw_domain_find(revert->session.snapshots->host, revert->session.subject.name, &domain,
-                            err);
-
-    if (!rc)
-        revert->new_domid = domain->domid;
-    xw_domain_free(domain);
-    return rc;
+    if (!subject->running && !revert->resume)
+        return 0;
+    if (!revert->resume) {
+        xw_operation_report(&revert->operation, "waiting for the guest to be started again", 0, 0);
+        rc = xw_standstill_reset(&revert->standstill, err);
+        return rc ? rc : xw_restart_await(&revert->guest, host, subject, err);
+    }
+    xw_operation_report(&revert->operation, "restoring memory", 0, 0);
+    path = xw_memory_path(&revert->session, revert->target->id);
+    rc = path ? xw_restart_restore(&revert->guest, host, subject, path, err)
+              : xw_error_set(err, ENOMEM, "'%s': out of memory", subject->name);
+    /* The disks must not be put back once more under the guest that goes on now. */
+    return rc ? rc : xw_journal_done(revert->session.journal, err);
 }
 
 /* All that is short. 1: the guest is being started again. */
@@ -356,15 +276,12 @@ static int run(struct revert *revert, struct xw_error *err)
         rc = keep(revert, err);
     if (!rc)
         rc = swap(revert, err);
-    if (!rc && revert->resume) {
-        rc = resume(revert, err);
-        return rc ? rc : find_resumed(revert, err);
-    }
-    if (rc || !revert->session.subject.running)
-        return rc;
-    rc = xw_standstill_reset(&revert->standstill, err);
     if (!rc)
-        rc = start_waiting(revert, err);
+        rc = bring_back(revert, err);
+    if (rc || xw_restart_fd(&revert->guest) < 0)
+        return rc;
+    rc = xw_operation_wait_for(&revert->operation, xw_restart_fd(&revert->guest), err);
+    revert->awaits_guest = true;
     return rc ? rc : 1;
 }
 
@@ -373,17 +290,16 @@ static int step(struct xw_operation *operation, struct xw_error *err)
     struct revert *revert = (struct revert *)operation;
     int rc;
 
-    if (operation->cancelled && revert->timer < 0)
+    if (operation->cancelled && !revert->awaits_guest)
         return xw_error_set(err, ECANCELED, "'%s' was not reverted: cancelled", revert->domain);
-    rc = revert->timer < 0 ? run(revert, err) : wait_for_restart(revert, err);
+    rc = revert->awaits_guest ? xw_restart_step(&revert->guest, err) : run(revert, err);
     if (rc == 0 && xw_journal_pending(revert->session.journal))
         rc = xw_journal_done(revert->session.journal, err);
     if (rc == 0 && revert->reverted)
-        *revert->reverted = (struct xw_snapshot_reverted){
-            .snapshot = revert->target,
-            .kept = revert->kept,
-            .domid = revert->new_domid,
-            .resumed = revert->resume};
+        *revert->reverted = (struct xw_snapshot_reverted){.snapshot = revert->target,
+                                                          .kept = revert->kept,
+                                                          .domid = revert->guest.domid,
+                                                          .resumed = revert->resume};
     return rc;
 }
 
@@ -391,12 +307,11 @@ static void release(struct xw_operation *operation)
 {
     struct revert *revert = (struct revert *)operation;
 
+    xw_restart_free(&revert->guest);
     xw_standstill_release(&revert->standstill);
     xw_session_close(&revert->session);
     xw_snapshot_free(revert->target);
     xw_store_disk_free(revert->disks);
-    if (revert->timer >= 0)
-        close(revert->timer);
     free(revert->domain);
     free(revert->name);
 }
@@ -419,8 +334,7 @@ int xw_snapshot_revert(struct xw_snapshots *snapshots, const struct xw_snapshot_
     }
     revert->session = (struct xw_session)XW_SESSION_INIT;
     revert->standstill = (struct xw_standstill)XW_STANDSTILL_INIT;
-    revert->timer = -1;
-    revert->new_domid = -1;
+    revert->guest = (struct xw_restart)XW_RESTART_INIT;
     revert->discard_current = how->discard_current;
     revert->restart = how->restart;
     revert->dry_run = how->dry_run;
