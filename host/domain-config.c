@@ -30,3 +30,26 @@ int xw_domain_config(struct xw_host *host, uint32_t domid, char **json, bool *re
     libxl_domain_config_dispose(&config);
     return rc;
 }
+
+int xw_domain_check_live(struct xw_host *host, enum xw_domain_type type, struct xw_error *err)
+{
+    libxl_physinfo info;
+    libxl_ctx *libxl;
+    bool shadow;
+    int rc = type == XW_DOMAIN_TYPE_PV ? xw_host_libxl(host, &libxl, err) : 0;
+
+    if (rc || type != XW_DOMAIN_TYPE_PV)
+        return rc;
+    libxl_physinfo_init(&info);
+    rc = libxl_get_physinfo(libxl, &info);
+    shadow = info.cap_shadow;
+    libxl_physinfo_dispose(&info);
+    if (rc)
+        return xw_xen_log_error(xw_host_log(host), xw_libxl_errno(rc), err,
+                                "what this Xen can do cannot be had");
+    if (shadow)
+        return 0;
+    return xw_error_set(err, ENOTSUP,
+                        "this Xen has no shadow paging, so a PV guest must stand still while its memory "
+                        "is written");
+}

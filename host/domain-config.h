@@ -15,4 +15,10 @@
 int xw_domain_config(struct xw_host *host, uint32_t domid, char **json, bool *restarts,
                      struct xw_error *err);
 
+/*
+ * Whether a domain of this type can be saved while it runs: a PV guest takes shadow paging for that,
+ * which a Xen may be built without. -ENOTSUP says so.
+ */
+int xw_domain_check_live(struct xw_host *host, enum xw_domain_type type, struct xw_error *err);
+
 #endif

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/random.h"
+#include "host/domain-config.h"
 #include "snapshot/create.h"
 
 /* Not worth a search beyond: a VM with so many snapshots has other troubles. */
@@ -152,6 +153,8 @@ static int check_quiesce(const struct xw_create *create, struct xw_error *err)
 static int check_memory(const struct xw_session *session, const struct xw_snapshot_create *request,
                         struct xw_error *err)
 {
+    int rc;
+
     if (!request->memory)
         return 0;
     if (!session->subject.running)
@@ -160,7 +163,12 @@ static int check_memory(const struct xw_session *session, const struct xw_snapsh
     if (request->vdevs)
         return xw_error_set(err, EINVAL,
                             "memory can only be kept with all disks: leave out either of the two");
-    return 0;
+    if (request->stop_copy)
+        return 0;
+    rc = xw_domain_check_live(session->snapshots->host, session->subject.type, err);
+    if (rc == -ENOTSUP)
+        xw_error_prefix(err, "'%s' (--no-live does that)", session->subject.name);
+    return rc;
 }
 
 static enum xw_consistency consistency_of(const struct xw_session *session,

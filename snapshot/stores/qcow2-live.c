@@ -121,7 +121,10 @@ static int add_file_node(const struct xw_store_disk *disk, const json_t *root, c
                    err);
 }
 
-/* The guest's node of the disk, and that it is on the image that we are at work on. */
+/*
+ * The guest's node of the disk, and that it is on the image that we are at work on: under either of its
+ * names, also where that has just been taken away.
+ */
 static int find_root(const struct xw_store_disk *disk, json_t **ret, struct xw_error *err)
 {
     const char *file;
@@ -129,7 +132,7 @@ static int find_root(const struct xw_store_disk *disk, json_t **ret, struct xw_e
 
     if (!rc)
         rc = xw_json_string(*ret, "QEMU's disk", "file", &file, err);
-    if (rc || same_file(file, disk->path) || same_file(file, disk->data))
+    if (rc || !strcmp(file, disk->data) || same_file(file, disk->path))
         return rc;
     return xw_error_set(err, EBUSY, "disk %s: QEMU has '%s' open for it, not '%s'", disk->vdev, file,
                         disk->path);
