@@ -24,7 +24,8 @@ snapshot() {
 
 # The first QEMU after a restore is read from the disk, for longer than libxl waits for it at times.
 started() {
-    exits 0 in_dom0 sh -c '/usr/bin/qemu-system-xen --version || /usr/lib/xen/bin/qemu-system-i386 --version'
+    exits 0 in_dom0 find /usr/libexec -name xen-qemu-system-i386 -exec '{}' --version ';'
+    says 'QEMU emulator'
     exits 0 in_dom0 sh -c 'mkdir -p /srv && cd /srv && qemu-img create -q -f qcow2 a 64M &&
         qemu-img create -q -f qcow2 b 32M'
     exits 0 lab guest s "$GUEST" --type "$TYPE" --disk format=qcow2,vdev=xvda,target=/srv/a \
