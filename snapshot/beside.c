@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/killpoint.h"
 #include "host/file-users.h"
 
 #define LONGEST_ENDING 8 /* ".revert" */
@@ -87,12 +88,17 @@ int xw_beside_swap(const struct xw_store_disk *disk, const char *fresh, struct x
         if (link(disk->path, old) < 0)
             return xw_error_set_errno(err, "disk %s: '%s' cannot be linked to '%s'", disk->vdev,
                                       disk->path, old);
+        xw_kill_point("swap/linked");
         rc = move(disk, fresh, err);
         if (rc)
             return rc;
+        xw_kill_point("swap/moved");
     }
     if (access(old, F_OK) < 0)
         return 0;
     rc = check_nobody_has(disk, old, err);
-    return rc ? rc : xw_beside_remove(disk, old, err);
+    if (!rc)
+        rc = xw_beside_remove(disk, old, err);
+    xw_kill_point("swap/removed");
+    return rc;
 }

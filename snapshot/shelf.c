@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/killpoint.h"
 #include "snapshot/record.h"
 
 #define PATH_SIZE (2 * XW_SNAPSHOT_ID_SIZE + 32)
@@ -47,8 +48,12 @@ int xw_snapshot_write(const struct xw_snapshots *snapshots, const char *vm,
         return xw_error_set(err, ENOMEM, "snapshot '%s': out of memory", snapshot->name);
     snprintf(path, sizeof(path), "%s/%s", vm, snapshot->id);
     rc = xw_file_make_folders(snapshots->dirfd, path, 0700, err);
+    xw_kill_point("record/folder");
     snprintf(path, sizeof(path), "%s/%s/snapshot.json", vm, snapshot->id);
-    return rc ? rc : xw_json_write_file(snapshots->dirfd, path, json, 0600, err);
+    if (!rc)
+        rc = xw_json_write_file(snapshots->dirfd, path, json, 0600, err);
+    xw_kill_point("record/written");
+    return rc;
 }
 
 int xw_snapshot_forget(const struct xw_snapshots *snapshots, const char *vm, const char *id,
@@ -59,6 +64,7 @@ int xw_snapshot_forget(const struct xw_snapshots *snapshots, const char *vm, con
 
     snprintf(path, sizeof(path), "%s/%s", vm, id);
     rc = xw_file_remove_tree(snapshots->dirfd, path, err);
+    xw_kill_point("record/removed");
     return rc ? rc : xw_file_sync_folder_of(snapshots->dirfd, path, err);
 }
 
@@ -84,8 +90,12 @@ int xw_vm_write(const struct xw_snapshots *snapshots, const struct xw_snapshot_v
     if (!json)
         return xw_error_set(err, ENOMEM, "the record of '%s': out of memory", vm->name);
     rc = xw_file_make_folders(snapshots->dirfd, vm->id, 0700, err);
+    xw_kill_point("vm/folder");
     snprintf(path, sizeof(path), "%s/vm.json", vm->id);
-    return rc ? rc : xw_json_write_file(snapshots->dirfd, path, json, 0600, err);
+    if (!rc)
+        rc = xw_json_write_file(snapshots->dirfd, path, json, 0600, err);
+    xw_kill_point("vm/written");
+    return rc;
 }
 
 /* Ordered by age; equal times by id, so that the order is always the same. */

@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/killpoint.h"
 #include "base/sparse.h"
 #include "base/spawn.h"
 #include "host/file-users.h"
@@ -81,7 +82,10 @@ static int start_rebase(struct xw_store_disk *disk, const char *image, const cha
     const struct xw_spawn spawn = {
         .argv = below[0] ? argv : bare, .stderr_fd = XW_SPAWN_INHERIT, .end_with_parent = SIGTERM};
 
-    return xw_spawn_start(&spawn, &disk->child, err);
+    int rc = xw_spawn_start(&spawn, &disk->child, err);
+
+    xw_kill_point("qcow2/rebasing");
+    return rc;
 }
 
 /* 1: it still runs; 0: it has done its work. */
@@ -97,6 +101,7 @@ static int check_rebase(struct xw_store_disk *disk, struct xw_store_progress *pr
         return 1;
     }
     disk->child = (struct xw_child){0};
+    xw_kill_point("qcow2/rebased");
     if (!rc && end == XW_SPAWN_EXITED && status == 0)
         return 0;
     return xw_error_set(err, EIO,
@@ -139,6 +144,7 @@ static int merge_present(struct xw_store_disk *disk, const char *below,
     xw_beside_name(disk, ".new", copy);
     if (disk->child.pid == 0) {
         rc = copy_image(disk, copy, err);
+        xw_kill_point("qcow2/copied");
         if (!rc)
             rc = start_rebase(disk, copy, below, err);
         progress->wait_fd = disk->child.pidfd;
@@ -148,6 +154,7 @@ static int merge_present(struct xw_store_disk *disk, const char *below,
     if (rc)
         return rc;
     rc = sync_copy(disk, copy, err);
+    xw_kill_point("qcow2/copy-synced");
     return rc ? rc : xw_beside_swap(disk, copy, err);
 }
 
@@ -223,5 +230,6 @@ int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress
     rc = xw_beside_remove(disk, left, err);
     if (!rc)
         rc = xw_beside_remove(disk, disk->data, err);
+    xw_kill_point("qcow2/dropped");
     return rc ? rc : xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
 }

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/killpoint.h"
 #include "base/spawn.h"
 
 #define QEMU_IMG_MS 60000
@@ -89,10 +90,13 @@ int xw_qcow2_make_overlay(const struct xw_store_disk *disk, const char *backing,
         xw_error_prefix(err, "disk %s: a new image on '%s'", disk->vdev, backing);
         return rc;
     }
+    xw_kill_point("qcow2/overlay-made");
     fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0 || fsync(fd) < 0)
         return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, path);
-    return xw_beside_adopt(disk, fd, err);
+    rc = xw_beside_adopt(disk, fd, err);
+    xw_kill_point("qcow2/overlay-ready");
+    return rc;
 }
 
 /*
@@ -107,6 +111,7 @@ static int prepare(struct xw_store_disk *disk, struct xw_error *err)
     if (link(disk->path, disk->data) < 0)
         return xw_error_set_errno(err, "disk %s: '%s' cannot get the name '%s'", disk->vdev,
                                   disk->path, disk->data);
+    xw_kill_point("qcow2/linked");
     return xw_qcow2_make_overlay(disk, disk->data, fresh, err);
 }
 
@@ -118,6 +123,7 @@ static int take(struct xw_store_disk *disk, struct xw_error *err)
     if (rename(fresh, disk->path) < 0)
         return xw_error_set_errno(err, "disk %s: '%s' cannot take the place of '%s'", disk->vdev,
                                   fresh, disk->path);
+    xw_kill_point("qcow2/renamed");
     return xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
 }
 
@@ -160,6 +166,7 @@ static int put_back(struct xw_store_disk *disk, struct xw_error *err)
     if (stands && rename(disk->data, disk->path) < 0)
         return xw_error_set_errno(err, "disk %s: '%s' cannot be put back to '%s'", disk->vdev,
                                   disk->data, disk->path);
+    xw_kill_point("qcow2/put-back");
     if (stands)
         return 0;
     if (stat(disk->path, &image) < 0 || image.st_ino != data.st_ino)
@@ -174,6 +181,7 @@ static int undo(struct xw_store_disk *disk, struct xw_error *err)
     char fresh[PATH_MAX];
     int rc = put_back(disk, err);
 
+    xw_kill_point("qcow2/undoing");
     xw_beside_name(disk, ".new", fresh);
     if (!rc && disk->qemu)
         rc = xw_qcow2_live_undo(disk, err);

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/killpoint.h"
 #include "snapshot/beside.h"
 
 static int open_image(const struct xw_store_disk *disk, const char *path, int flags,
@@ -72,6 +73,7 @@ static int prepare(struct xw_store_disk *disk, struct xw_error *err)
     to = open_image(disk, fresh, O_WRONLY | O_CREAT | O_EXCL, err);
     if (to < 0)
         return to;
+    xw_kill_point("reflink/created");
     if (fdatasync(from) < 0)
         return xw_error_set_errno(err, "disk %s: '%s' cannot be flushed", disk->vdev, disk->path);
     return xw_beside_adopt(disk, to, err);
@@ -91,6 +93,7 @@ static int clone_to(const struct xw_store_disk *disk, const char *from, const ch
     if (ioctl(out, FICLONE, in) < 0)
         return xw_error_set_errno(err, "disk %s: '%s' cannot be cloned to '%s'", disk->vdev, from,
                                   to);
+    xw_kill_point("reflink/cloned");
     if (!(flags & O_CREAT))
         return 0;
     if (fsync(out) < 0)
@@ -117,6 +120,7 @@ static int settle(struct xw_store_disk *disk, struct xw_error *err)
         return 0;
     if (fd < 0 || fsync(fd) < 0 || rename(fresh, disk->data) < 0)
         return xw_error_set_errno(err, "disk %s: '%s' cannot be kept", disk->vdev, fresh);
+    xw_kill_point("reflink/renamed");
     return xw_file_sync_folder_of(AT_FDCWD, disk->data, err);
 }
 
@@ -142,6 +146,7 @@ static int undo(struct xw_store_disk *disk, struct xw_error *err)
     rc = xw_beside_remove(disk, fresh, err);
     if (!rc)
         rc = xw_beside_remove(disk, disk->data, err);
+    xw_kill_point("reflink/removed");
     return rc ? rc : xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
 }
 
