@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -24,14 +25,43 @@
 #include "base/sparse.h"
 #include "base/spawn.h"
 #include "host/file-users.h"
+#include "snapshot/place.h"
 #include "snapshot/stores/qcow2.h"
 
-/* Files that are being made, by an operation that has not ended, are no images yet. */
+/* IMAGE.xw-ID.new and its like: files that are being made, or replaced, are no images. */
 static bool is_in_the_making(const char *name)
 {
-    const char *mark = strstr(name, ".xw-");
+    static const char *const endings[] = {".new", ".revert", ".old"};
+    size_t length = strlen(name);
 
-    return mark && strlen(mark) > strlen(".xw-") + XW_SNAPSHOT_ID_SIZE - 1;
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        size_t ending = strlen(endings[i]), whole = 4 + XW_SNAPSHOT_ID_SIZE - 1 + ending;
+        char id[XW_SNAPSHOT_ID_SIZE];
+
+        if (length <= whole || strcmp(name + length - ending, endings[i]) != 0 ||
+            strncmp(name + length - whole, ".xw-", 4) != 0)
+            continue;
+        snprintf(id, sizeof(id), "%s", name + length - whole + 4);
+        if (xw_snapshot_is_id(id))
+            return true;
+    }
+    return false;
+}
+
+/* Is what an image of `folder` has as its backing file `data`, however it is written there? */
+static bool leads_to(const char *folder, const char *backing, const char *data)
+{
+    struct stat first, second;
+    char path[PATH_MAX];
+
+    if (!backing[0])
+        return false;
+    if (!strcmp(backing, data))
+        return true;
+    if (snprintf(path, sizeof(path), "%s%s", backing[0] == '/' ? "" : folder, backing) >= PATH_MAX)
+        return false;
+    return stat(path, &first) == 0 && stat(data, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
 }
 
 /*
@@ -41,21 +71,23 @@ static bool is_in_the_making(const char *name)
 static int find_child(const struct xw_store_disk *disk, char child[PATH_MAX], struct xw_error *err)
 {
     xw_auto_closedir DIR *dir = NULL;
-    size_t folder = (size_t)(strrchr(disk->data, '/') - disk->data);
     struct dirent *entry;
-    char path[PATH_MAX];
+    char path[PATH_MAX], folder[PATH_MAX];
 
     child[0] = '\0';
-    snprintf(path, sizeof(path), "%.*s/", (int)folder, disk->data);
-    dir = opendir(path);
+    snprintf(folder, sizeof(folder), "%.*s/", (int)(strrchr(disk->data, '/') - disk->data),
+             disk->data);
+    dir = opendir(folder);
     if (!dir)
-        return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, path);
+        return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, folder);
     while ((entry = readdir(dir))) {
         struct xw_qcow2_header header;
 
-        snprintf(path, sizeof(path), "%.*s/%s", (int)folder, disk->data, entry->d_name);
-        if (entry->d_type == DT_DIR || is_in_the_making(entry->d_name) ||
-            xw_qcow2_header_read(path, &header, NULL) || strcmp(header.backing, disk->data) != 0)
+        if (snprintf(path, sizeof(path), "%s%s", folder, entry->d_name) >= PATH_MAX ||
+            entry->d_type == DT_DIR ||
+            (is_in_the_making(entry->d_name) && strcmp(path, disk->path) != 0) ||
+            xw_qcow2_header_read(path, &header, NULL) ||
+            !leads_to(folder, header.backing, disk->data))
             continue;
         if (!child[0] || !strcmp(path, disk->path) ||
             (strcmp(child, disk->path) != 0 && strcmp(path, child) < 0))
@@ -148,14 +180,30 @@ static int merge_present(struct xw_store_disk *disk, const char *below,
         if (!rc)
             rc = start_rebase(disk, copy, below, err);
         progress->wait_fd = disk->child.pidfd;
-        return rc ? rc : 1;
+        rc = rc ? rc : 1;
+    } else {
+        rc = check_rebase(disk, progress, err);
+        if (!rc)
+            rc = sync_copy(disk, copy, err);
+        xw_kill_point("qcow2/copy-synced");
+        if (!rc)
+            rc = xw_beside_swap(disk, copy, err);
     }
-    rc = check_rebase(disk, progress, err);
-    if (rc)
-        return rc;
-    rc = sync_copy(disk, copy, err);
-    xw_kill_point("qcow2/copy-synced");
-    return rc ? rc : xw_beside_swap(disk, copy, err);
+    if (rc < 0)
+        xw_beside_remove(disk, copy, NULL);
+    return rc;
+}
+
+/*
+ * A kill while the copy took the image's place may have left the old image. The copy itself is of no
+ * use after a kill: the VM may have run since.
+ */
+static int finish_swap(const struct xw_store_disk *disk, struct xw_error *err)
+{
+    char copy[PATH_MAX];
+
+    xw_beside_name(disk, ".new", copy);
+    return access(copy, F_OK) == 0 ? 0 : xw_beside_swap(disk, copy, err);
 }
 
 static int merge_offline(struct xw_store_disk *disk, const char *child, const char *below,
@@ -220,7 +268,9 @@ int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress
     *progress = (struct xw_store_progress){.wait_fd = -1};
     if (access(disk->data, F_OK) < 0 && errno == ENOENT)
         return 0;
-    rc = find_child(disk, child, err);
+    rc = disk->child.pid ? 0 : finish_swap(disk, err);
+    if (!rc)
+        rc = find_child(disk, child, err);
     if (rc)
         return rc;
     if (child[0])
@@ -228,6 +278,9 @@ int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress
                                     : refuse_stranger(disk, child, err);
     xw_beside_name(disk, ".new", left);
     rc = xw_beside_remove(disk, left, err);
+    xw_beside_name(disk, ".old", left);
+    if (!rc)
+        rc = xw_beside_remove(disk, left, err);
     if (!rc)
         rc = xw_beside_remove(disk, disk->data, err);
     xw_kill_point("qcow2/dropped");
