@@ -163,6 +163,30 @@ const struct cli_command cli_snapshot_delete = {
     .run = run_delete,
 };
 
+/* What a renaming would do, from the list alone. */
+static int plan_rename(struct cli_call *call, struct xw_snapshots *snapshots, const char *name,
+                       struct xw_error *err)
+{
+    const struct xw_snapshot *found, *other = NULL;
+    struct xw_snapshot_vm *vm = NULL;
+    int rc = xw_snapshot_list(snapshots, cli_argument(call, 0), &vm, err);
+
+    if (rc)
+        return rc;
+    found = xw_snapshot_find(vm, cli_argument(call, 1));
+    if (name)
+        other = xw_snapshot_find(vm, name);
+    if (!found)
+        rc = xw_error_set(err, ENOENT, "'%s' has no snapshot '%s'", vm->name, cli_argument(call, 1));
+    else if (other && other != found)
+        rc = xw_error_set(err, EEXIST, "'%s' has a snapshot '%s' already", vm->name, name);
+    else
+        printf("would rename snapshot '%s' of '%s'%s%s\n", found->name, vm->name,
+               name ? " to " : " as described", name ? name : "");
+    xw_snapshot_vm_free(vm);
+    return rc;
+}
+
 static int rename_snapshot(struct cli_call *call, struct xw_snapshots *snapshots,
                            struct xw_error *err)
 {
@@ -173,10 +197,8 @@ static int rename_snapshot(struct cli_call *call, struct xw_snapshots *snapshots
         return cli_misuse(call, err, "give a new name, or --description");
     if (name && xw_snapshot_name_check(name, err))
         return cli_misuse(call, err, "%s", err->message);
-    if (cli_flag(call, "dry-run")) {
-        printf("would rename snapshot '%s' of '%s'\n", cli_argument(call, 1), cli_argument(call, 0));
-        return 0;
-    }
+    if (cli_flag(call, "dry-run"))
+        return plan_rename(call, snapshots, name, err);
     return xw_snapshot_rename(snapshots, cli_argument(call, 0), cli_argument(call, 1), name,
                               description, err);
 }

@@ -293,7 +293,7 @@ static int step(struct xw_operation *operation, struct xw_error *err)
     if (operation->cancelled && !revert->awaits_guest)
         return xw_error_set(err, ECANCELED, "'%s' was not reverted: cancelled", revert->domain);
     rc = revert->awaits_guest ? xw_restart_step(&revert->guest, err) : run(revert, err);
-    if (rc == 0 && xw_journal_pending(revert->session.journal))
+    if (rc == 0 && !revert->dry_run && xw_journal_pending(revert->session.journal))
         rc = xw_journal_done(revert->session.journal, err);
     if (rc == 0 && revert->reverted)
         *revert->reverted = (struct xw_snapshot_reverted){.snapshot = revert->target,
