@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,6 +12,7 @@
 #include "base/table.h"
 #include "cli/domain.h"
 #include "cli/snapshot.h"
+#include "snapshot/place.h"
 
 #define TREE_DEPTH 64 /* deeper ones are not indented further */
 
@@ -118,12 +120,13 @@ static int list_tree(const struct xw_snapshot_vm *vms, struct xw_error *err)
 
 static void tell_damage(const struct xw_snapshot_vm *vms)
 {
+    const char *state = getenv("XENWRIGHT_STATE");
+
     for (const struct xw_snapshot_vm *vm = vms; vm; vm = vm->next) {
         if (vm->damaged)
             fprintf(stderr,
-                    "xenwright: %" PRIu32 " snapshots of '%s' have records that cannot be read: "
-                    "'xenwright snapshot show %s' names them\n",
-                    vm->damaged, vm->name, vm->name);
+                    "xenwright: %" PRIu32 " of the records of '%s' cannot be read: see %s/%s\n",
+                    vm->damaged, vm->name, state ? state : XW_SNAPSHOT_STATE, vm->id);
     }
 }
 

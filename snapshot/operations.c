@@ -149,7 +149,7 @@ static int recover_vm(struct xw_snapshots *snapshots, const char *vm, uint32_t *
 
     *found += session.recovered;
     xw_session_close(&session);
-    return rc;
+    return rc == -ESTALE ? 0 : rc;
 }
 
 /* All are tried; the first failure is the one that is told. */

@@ -5,11 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "snapshot/recover.h"
 
 /* libxl holds its connection for seconds only; so do we. */
 #define QEMU_MS 20000
+
+/* The record that was found may be gone once it is locked, with its last snapshot. */
+#define MOST_TRIES 5
 
 static int open_journal(struct xw_session *session, struct xw_error *err)
 {
@@ -43,6 +47,8 @@ static int enter(struct xw_session *session, struct xw_error *err)
 
     if (rc == -EBUSY)
         xw_error_prefix(err, "another command is at work on the snapshots of '%s'", subject->name);
+    if (!rc && faccessat(session->snapshots->dirfd, subject->vm->id, F_OK, 0) < 0)
+        return xw_error_set(err, ESTALE, "'%s': its last snapshot was just deleted", subject->name);
     if (!rc)
         rc = open_journal(session, err);
     if (!rc)
@@ -50,18 +56,32 @@ static int enter(struct xw_session *session, struct xw_error *err)
     return rc ? rc : xw_recover(session, err);
 }
 
+static int open_once(struct xw_session *session, const char *domain, bool make,
+                     struct xw_error *err)
+{
+    struct xw_subject *subject = &session->subject;
+    int rc = xw_subject_find(session->snapshots, domain, subject, err);
+
+    if (!rc && make && !subject->vm)
+        rc = xw_subject_remember(session->snapshots, subject, err);
+    if (!rc && !subject->vm)
+        rc = xw_error_set(err, ENOENT, "'%s' has no snapshots", domain);
+    if (!rc)
+        rc = enter(session, err);
+    return rc || !make ? rc : xw_subject_update(session->snapshots, subject, err);
+}
+
 int xw_session_open(struct xw_session *session, struct xw_snapshots *snapshots, const char *domain,
                     bool make, struct xw_error *err)
 {
-    struct xw_subject *subject = &session->subject;
-    int rc = xw_subject_find(snapshots, domain, subject, err);
+    int rc = -ESTALE;
 
-    session->snapshots = snapshots;
-    if (!rc && make)
-        rc = xw_subject_remember(snapshots, subject, err);
-    if (!rc && !subject->vm)
-        rc = xw_error_set(err, ENOENT, "'%s' has no snapshots", domain);
-    return rc ? rc : enter(session, err);
+    for (int i = 0; rc == -ESTALE && i < MOST_TRIES; i++) {
+        xw_session_close(session);
+        session->snapshots = snapshots;
+        rc = open_once(session, domain, make, err);
+    }
+    return rc;
 }
 
 int xw_session_peek(struct xw_session *session, struct xw_snapshots *snapshots, const char *domain,
@@ -88,8 +108,19 @@ int xw_session_open_vm(struct xw_session *session, struct xw_snapshots *snapshot
     return rc ? rc : enter(session, err);
 }
 
+/* A VM without snapshots has no record. */
+static void tidy(struct xw_session *session)
+{
+    const struct xw_snapshot_vm *vm = session->subject.vm;
+
+    if (session->journal && !xw_journal_pending(session->journal) && !vm->snapshots &&
+        xw_vm_is_bare(session->snapshots, vm->id))
+        xw_vm_forget(session->snapshots, vm->id, NULL);
+}
+
 void xw_session_close(struct xw_session *session)
 {
+    tidy(session);
     xw_session_disconnect(session, NULL);
     xw_journal_close(session->journal);
     session->journal = NULL;

@@ -77,7 +77,16 @@ int xw_vm_read(const struct xw_snapshots *snapshots, const char *id, struct xw_s
 
     snprintf(path, sizeof(path), "%s/vm.json", id);
     rc = xw_json_read_file(snapshots->dirfd, path, &limits, &json, err);
-    return rc ? rc : xw_vm_parse(json, path, ret, disks, err);
+    if (!rc)
+        rc = xw_vm_parse(json, path, ret, disks, err);
+    if (!rc && strcmp((*ret)->id, id) != 0) {
+        xw_snapshot_vm_free(*ret);
+        json_decref(*disks);
+        *ret = NULL;
+        *disks = NULL;
+        rc = xw_error_set(err, EBADMSG, "%s: 'id': this is the record of another VM", path);
+    }
+    return rc;
 }
 
 int xw_vm_write(const struct xw_snapshots *snapshots, const struct xw_snapshot_vm *vm,
@@ -132,4 +141,32 @@ int xw_vm_read_snapshots(const struct xw_snapshots *snapshots, struct xw_snapsho
             vm->damaged++;
     }
     return 0;
+}
+
+bool xw_vm_is_bare(const struct xw_snapshots *snapshots, const char *id)
+{
+    int fd = openat(snapshots->dirfd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    xw_auto_closedir DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir))) {
+        if (xw_snapshot_is_id(entry->d_name))
+            return false;
+    }
+    return dir;
+}
+
+/* vm.json goes last: without it nobody would look at the rest again. */
+int xw_vm_forget(const struct xw_snapshots *snapshots, const char *id, struct xw_error *err)
+{
+    char path[PATH_SIZE];
+    int rc;
+
+    snprintf(path, sizeof(path), "%s/journal", id);
+    rc = xw_file_remove_tree(snapshots->dirfd, path, err);
+    if (!rc)
+        rc = xw_file_remove_tree(snapshots->dirfd, id, err);
+    xw_kill_point("vm/removed");
+    snprintf(path, sizeof(path), ".lock-%s", id);
+    return rc ? rc : xw_file_remove_tree(snapshots->dirfd, path, err);
 }

@@ -40,9 +40,13 @@ int xw_subject_of_vm(struct xw_snapshots *snapshots, const char *vm, struct xw_s
 int xw_subject_match(const struct xw_snapshots *snapshots, struct xw_subject *subject,
                      struct xw_error *err);
 
-/* Make a record where there is none; bring the one there is up to date. */
+/* Make a record, unless there is one by now. */
 int xw_subject_remember(struct xw_snapshots *snapshots, struct xw_subject *subject,
                         struct xw_error *err);
+
+/* Bring the record up to date. The VM is locked, and the record has been read since, with its snapshots. */
+int xw_subject_update(struct xw_snapshots *snapshots, struct xw_subject *subject,
+                      struct xw_error *err);
 
 /* -EBUSY where a domain, or another program, has the disk open while the VM does not run. */
 int xw_subject_check_idle(const struct xw_snapshots *snapshots, const struct xw_subject *subject,

@@ -14,10 +14,9 @@
 #include "base/random.h"
 #include "snapshot/subject.h"
 
-/* The VMs of STATE, one after another. */
+/* The ids of the VMs of STATE, one after another. */
 static int for_each_vm(const struct xw_snapshots *snapshots,
-                       int (*call)(void *opaque, struct xw_snapshot_vm *vm, json_t *disks,
-                                   struct xw_error *err),
+                       int (*call)(void *opaque, const char *id, struct xw_error *err),
                        void *opaque, struct xw_error *err)
 {
     int fd = snapshots->dirfd >= 0 ? openat(snapshots->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -27,13 +26,8 @@ static int for_each_vm(const struct xw_snapshots *snapshots,
     int rc = 0;
 
     while (dir && !rc && (entry = readdir(dir))) {
-        struct xw_snapshot_vm *vm;
-        json_t *disks;
-
-        if (!xw_snapshot_is_id(entry->d_name) ||
-            xw_vm_read(snapshots, entry->d_name, &vm, &disks, NULL))
-            continue;
-        rc = call(opaque, vm, disks, err);
+        if (xw_snapshot_is_id(entry->d_name))
+            rc = call(opaque, entry->d_name, err);
     }
     return rc;
 }
@@ -51,14 +45,43 @@ struct listing {
     struct xw_snapshot_vm *vms;
 };
 
-static int list_one(void *opaque, struct xw_snapshot_vm *vm, json_t *disks, struct xw_error *err)
+/* Stands for one whose vm.json cannot be read: it goes by its id. */
+static struct xw_snapshot_vm *unreadable(const char *id)
+{
+    struct xw_snapshot_vm *vm = calloc(1, sizeof(*vm));
+
+    if (!vm)
+        return NULL;
+    memcpy(vm->id, id, sizeof(vm->id));
+    vm->name = strdup(id);
+    vm->config = strdup("");
+    vm->damaged = 1;
+    if (vm->name && vm->config)
+        return vm;
+    xw_snapshot_vm_free(vm);
+    return NULL;
+}
+
+static int list_one(void *opaque, const char *id, struct xw_error *err)
 {
     struct listing *listing = opaque;
-    int rc = xw_vm_read_snapshots(listing->snapshots, vm, err);
+    struct xw_snapshot_vm *vm = NULL;
+    json_t *disks = NULL;
+    int rc = xw_vm_read(listing->snapshots, id, &vm, &disks, NULL);
 
     json_decref(disks);
+    if (rc == -ENOENT)
+        return 0; /* it is being made, or has just been removed */
+    if (rc && !(vm = unreadable(id)))
+        return xw_error_set(err, ENOMEM, "'%s': out of memory", id);
+    rc = xw_vm_read_snapshots(listing->snapshots, vm, NULL);
+    if (rc == -ENOENT) {
+        xw_snapshot_vm_free(vm);
+        return 0;
+    }
+    vm->damaged += rc ? 1 : 0;
     insert(&listing->vms, vm);
-    return rc;
+    return 0;
 }
 
 static int list_domain(struct xw_snapshots *snapshots, const char *domain,
@@ -131,16 +154,21 @@ static bool shares_disk(const struct xw_subject *subject, json_t *disks)
 
 /* The VM that has its disks; `rival` is a second one that has some of them too. */
 struct match {
+    const struct xw_snapshots *snapshots;
     const struct xw_subject *subject;
     struct xw_snapshot_vm *by_disk, *by_uuid, *rival;
     json_t *by_disk_disks, *by_uuid_disks;
 };
 
-static int match_one(void *opaque, struct xw_snapshot_vm *vm, json_t *disks, struct xw_error *err)
+static int match_one(void *opaque, const char *id, struct xw_error *err)
 {
     struct match *match = opaque;
+    struct xw_snapshot_vm *vm;
+    json_t *disks;
 
     (void)err;
+    if (xw_vm_read(match->snapshots, id, &vm, &disks, NULL))
+        return 0;
     if (shares_disk(match->subject, disks)) {
         if (!match->by_disk) {
             match->by_disk = vm;
@@ -163,7 +191,7 @@ static int match_one(void *opaque, struct xw_snapshot_vm *vm, json_t *disks, str
 int xw_subject_match(const struct xw_snapshots *snapshots, struct xw_subject *subject,
                      struct xw_error *err)
 {
-    struct match match = {.subject = subject};
+    struct match match = {.snapshots = snapshots, .subject = subject};
     int rc = for_each_vm(snapshots, match_one, &match, err);
 
     if (!rc && match.rival)
@@ -191,12 +219,32 @@ int xw_subject_match(const struct xw_snapshots *snapshots, struct xw_subject *su
     return rc;
 }
 
+static void add_disk(json_t *disks, const char *vdev, const char *path)
+{
+    json_t *disk;
+    size_t i;
+
+    json_array_foreach(disks, i, disk)
+    {
+        const char *other = json_string_value(json_object_get(disk, "path"));
+
+        if (other && !strcmp(other, path))
+            return;
+    }
+    json_array_append_new(disks, json_pack("{s:s, s:s}", "vdev", vdev, "path", path));
+}
+
+/* Those that it has, and those that its snapshots have: it is known by any of them. */
 static json_t *disks_of(const struct xw_subject *subject)
 {
     json_t *disks = json_array();
 
     for (const struct xw_store_disk *disk = subject->disks; disk; disk = disk->next)
-        json_array_append_new(disks, json_pack("{s:s, s:s}", "vdev", disk->vdev, "path", disk->path));
+        add_disk(disks, disk->vdev, disk->path);
+    for (const struct xw_snapshot *at = subject->vm->snapshots; at; at = at->next) {
+        for (const struct xw_snapshot_disk *disk = at->disks; disk; disk = disk->next)
+            add_disk(disks, disk->vdev, disk->path);
+    }
     return disks;
 }
 
@@ -211,9 +259,12 @@ static int replace(char **at, const char *text, struct xw_error *err)
     return 0;
 }
 
-static int fill(struct xw_snapshots *snapshots, struct xw_subject *subject, struct xw_error *err)
+int xw_subject_update(struct xw_snapshots *snapshots, struct xw_subject *subject,
+                      struct xw_error *err)
 {
     struct xw_snapshot_vm *vm = subject->vm;
+    xw_auto_json json_t *before = vm->name ? xw_vm_json(vm, subject->vm_disks) : NULL;
+    xw_auto_json json_t *after = NULL;
     int rc = replace(&vm->name, subject->name, err);
 
     if (!rc && (subject->config || !vm->config))
@@ -226,6 +277,9 @@ static int fill(struct xw_snapshots *snapshots, struct xw_subject *subject, stru
         json_decref(subject->vm_disks);
         subject->vm_disks = disks_of(subject);
     }
+    after = xw_vm_json(vm, subject->vm_disks);
+    if (before && after && json_equal(before, after))
+        return 0;
     return xw_vm_write(snapshots, vm, subject->vm_disks, err);
 }
 
@@ -233,23 +287,24 @@ int xw_subject_remember(struct xw_snapshots *snapshots, struct xw_subject *subje
                         struct xw_error *err)
 {
     struct xw_lock lock = XW_LOCK_INIT;
-    int rc;
+    int rc = xw_snapshots_make_state(snapshots, err);
 
-    if (subject->vm)
-        return fill(snapshots, subject, err);
-    rc = xw_snapshots_make_state(snapshots, err);
     if (!rc)
         rc = xw_snapshots_lock(snapshots, NULL, &lock, err);
     /* Another command may have made it meanwhile. */
     if (!rc)
         rc = xw_subject_match(snapshots, subject, err);
-    if (!rc && !subject->vm) {
-        subject->vm = calloc(1, sizeof(*subject->vm));
-        rc = subject->vm ? xw_random_hex(subject->vm->id, XW_SNAPSHOT_ID_SIZE - 1, err)
-                         : xw_error_set(err, ENOMEM, "the record of a VM: out of memory");
+    if (rc || subject->vm) {
+        xw_lock_release(&lock);
+        return rc;
     }
+    subject->vm = calloc(1, sizeof(*subject->vm));
+    rc = subject->vm ? xw_random_hex(subject->vm->id, XW_SNAPSHOT_ID_SIZE - 1, err)
+                     : xw_error_set(err, ENOMEM, "the record of a VM: out of memory");
     if (!rc)
-        rc = fill(snapshots, subject, err);
+        rc = xw_subject_update(snapshots, subject, err);
+    if (rc && subject->vm)
+        xw_vm_forget(snapshots, subject->vm->id, NULL);
     xw_lock_release(&lock);
     return rc;
 }

@@ -302,7 +302,7 @@ def emptied_records(scratch):
 
 
 TESTS = (made_and_shown, reverted, branched, deleted, renamed, some_disks, dry_runs, found_again, other_disks,
-         odd_paths, names_like_ours)
+         odd_paths, names_like_ours, emptied_records)
 
 if NEEDED:
     tap.skip("snapshots of VMs that do not run", f"{', '.join(NEEDED)} not installed")
