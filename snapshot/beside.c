@@ -58,14 +58,29 @@ static int move(const struct xw_store_disk *disk, const char *from, struct xw_er
                               disk->path);
 }
 
-/* What is in `old` is no longer at the image's path. Is anybody writing to it nevertheless? */
-static int check_nobody_has(const struct xw_store_disk *disk, const char *old, struct xw_error *err)
+static bool is_one_file(const char *a, const char *b)
+{
+    struct stat first, second;
+
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+/*
+ * What is in `old` is no longer at the image's path. Is anybody writing to it nevertheless? Then it
+ * gets the path back, and what had taken it its name of before.
+ */
+static int check_nobody_has(const struct xw_store_disk *disk, const char *old, const char *fresh,
+                            struct xw_error *err)
 {
     struct xw_file_user user;
     int rc = disk->held ? 0 : xw_file_user(old, &user, err);
 
     if (rc <= 0)
         return rc;
+    if (link(disk->path, fresh) < 0 && errno != EEXIST)
+        return xw_error_set_errno(err, "disk %s: '%s' cannot be linked to '%s'", disk->vdev,
+                                  disk->path, fresh);
     rc = move(disk, old, err);
     if (rc)
         return rc;
@@ -74,12 +89,21 @@ static int check_nobody_has(const struct xw_store_disk *disk, const char *old, s
                         disk->path, user.name, (int)user.pid);
 }
 
+static int finish_putting_back(const struct xw_store_disk *disk, const char *fresh, const char *old,
+                               struct xw_error *err)
+{
+    return is_one_file(fresh, disk->path) && access(old, F_OK) == 0 ? move(disk, old, err) : 0;
+}
+
 int xw_beside_swap(const struct xw_store_disk *disk, const char *fresh, struct xw_error *err)
 {
     char old[PATH_MAX];
     int rc;
 
     xw_beside_name(disk, ".old", old);
+    rc = finish_putting_back(disk, fresh, old, err);
+    if (rc)
+        return rc;
     if (access(fresh, F_OK) == 0) {
         /* One that is there already is the same file: it is made anew for each attempt. */
         rc = xw_beside_remove(disk, old, err);
@@ -96,9 +120,29 @@ int xw_beside_swap(const struct xw_store_disk *disk, const char *fresh, struct x
     }
     if (access(old, F_OK) < 0)
         return 0;
-    rc = check_nobody_has(disk, old, err);
+    rc = check_nobody_has(disk, old, fresh, err);
     if (!rc)
         rc = xw_beside_remove(disk, old, err);
     xw_kill_point("swap/removed");
     return rc;
+}
+
+int xw_beside_unswap(const struct xw_store_disk *disk, const char *fresh, struct xw_error *err)
+{
+    char old[PATH_MAX];
+    int rc;
+
+    xw_beside_name(disk, ".old", old);
+    rc = finish_putting_back(disk, fresh, old, err);
+    if (!rc)
+        rc = xw_beside_remove(disk, old, err);
+    return rc ? rc : xw_beside_remove(disk, fresh, err);
+}
+
+bool xw_beside_waits(const struct xw_store_disk *disk)
+{
+    char fresh[PATH_MAX];
+
+    xw_beside_name(disk, ".revert", fresh);
+    return access(fresh, F_OK) == 0;
 }

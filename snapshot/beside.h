@@ -29,9 +29,15 @@ int xw_beside_remove(const struct xw_store_disk *disk, const char *path, struct 
 
 /*
  * Put `fresh` in place of the image. Where no guest runs on it and one is started at just that
- * moment, it is put back and the result is -EBUSY: the guest goes on with what it has opened.
+ * moment, all is put back and the result is -EBUSY: the guest goes on with what it has opened.
  * `fresh` gone already is fine: then it was put there before.
  */
 int xw_beside_swap(const struct xw_store_disk *disk, const char *fresh, struct xw_error *err);
+
+/* `fresh` is not to take the image's place, which it has not done yet: all about it is removed. */
+int xw_beside_unswap(const struct xw_store_disk *disk, const char *fresh, struct xw_error *err);
+
+/* For revert_waits: is there an IMAGE.xw-ID.revert? */
+bool xw_beside_waits(const struct xw_store_disk *disk);
 
 #endif

@@ -199,21 +199,35 @@ int xw_create_run(struct xw_session *session, struct xw_create *create, struct x
     return rc ? rc : xw_create_settle(session, create, err);
 }
 
-/* Is what the journal is about taken? By its own word, or by that of a QEMU, whose disks come last. */
-static int is_taken(const struct xw_session *session, struct xw_store_disk *disks, bool *ret,
-                    struct xw_error *err)
+enum outcome {
+    UNDO,     /* nothing depends on it: all is as it was before */
+    FINISH,   /* it is whole */
+    WITHDRAW, /* some disks are taken, and were written to since; others are not, and it is no snapshot */
+};
+
+/*
+ * How a creation that was cut off is to end. By its own word, or by the disks that QEMU serves: under a
+ * running guest they come last and at once; of a VM that does not run the disks are taken one by one.
+ */
+static int find_outcome(const struct xw_session *session, const struct xw_snapshot *snapshot,
+                        struct xw_store_disk *disks, enum outcome *ret, struct xw_error *err)
 {
+    bool used = false, lacking = false;
     int rc = 0;
 
-    *ret = xw_journal_find(session->journal, "taken") != NULL;
-    for (struct xw_store_disk *disk = disks; disk && !rc && !*ret; disk = disk->next) {
+    *ret = FINISH;
+    if (xw_journal_find(session->journal, "taken"))
+        return 0;
+    for (struct xw_store_disk *disk = disks; disk && !rc; disk = disk->next) {
         enum xw_store_found found = XW_STORE_NOTHING;
 
-        if (!disk->store->add_actions)
+        if (!disk->store->add_actions && snapshot->consistency != XW_CONSISTENCY_OFFLINE)
             continue;
         rc = disk->store->find(disk, &found, err);
-        *ret = !rc && found == XW_STORE_TAKEN;
+        used = used || (found == XW_STORE_TAKEN && disk->store->add_actions);
+        lacking = lacking || found == XW_STORE_NOTHING || found == XW_STORE_PREPARED;
     }
+    *ret = !used ? UNDO : lacking ? WITHDRAW : FINISH;
     return rc;
 }
 
@@ -234,6 +248,14 @@ static int finish(struct xw_session *session, struct xw_snapshot *snapshot,
     return xw_create_settle(session, &create, err);
 }
 
+static int forget(struct xw_session *session, const struct xw_snapshot *snapshot,
+                  struct xw_error *err)
+{
+    int rc = xw_snapshot_forget(session->snapshots, session->subject.vm->id, snapshot->id, err);
+
+    return rc ? rc : xw_journal_done(session->journal, err);
+}
+
 static int undo(struct xw_session *session, struct xw_snapshot *snapshot,
                 struct xw_store_disk *disks, struct xw_error *err)
 {
@@ -241,15 +263,46 @@ static int undo(struct xw_session *session, struct xw_snapshot *snapshot,
 
     for (struct xw_store_disk *disk = disks; disk && !rc; disk = disk->next)
         rc = disk->store->undo(disk, err);
+    return rc ? rc : forget(session, snapshot, err);
+}
+
+/* What was written since stays: the content of the disks that were taken goes back beneath it. */
+static int withdraw(struct xw_session *session, struct xw_snapshot *snapshot,
+                    struct xw_store_disk *disks, struct xw_error *err)
+{
+    int rc = 0;
+
+    for (struct xw_store_disk *disk = disks; disk && !rc; disk = disk->next) {
+        enum xw_store_found found;
+
+        rc = disk->store->find(disk, &found, err);
+        if (!rc && found != XW_STORE_TAKEN)
+            rc = disk->store->undo(disk, err);
+    }
+    xw_session_disconnect(session, disks);
     if (!rc)
-        rc = xw_snapshot_forget(session->snapshots, session->subject.vm->id, snapshot->id, err);
-    return rc ? rc : xw_journal_done(session->journal, err);
+        rc = xw_recover_drop(session, disks, err);
+    return rc ? rc : forget(session, snapshot, err);
+}
+
+static int end(struct xw_session *session, struct xw_snapshot *snapshot,
+               struct xw_store_disk *disks, enum outcome outcome, struct xw_error *err)
+{
+    switch (outcome) {
+    case FINISH:
+        return finish(session, snapshot, disks, err);
+    case WITHDRAW:
+        return withdraw(session, snapshot, disks, err);
+    default:
+        return undo(session, snapshot, disks, err);
+    }
 }
 
 int xw_recover_create(struct xw_session *session, bool *finished, struct xw_error *err)
 {
     struct xw_snapshot *snapshot = NULL;
     struct xw_store_disk *disks = NULL;
+    enum outcome outcome = UNDO;
     int rc = xw_recover_snapshot(session, &snapshot, err);
 
     *finished = false;
@@ -258,9 +311,10 @@ int xw_recover_create(struct xw_session *session, bool *finished, struct xw_erro
     if (!rc)
         rc = xw_session_connect(session, disks, err);
     if (!rc)
-        rc = is_taken(session, disks, finished, err);
+        rc = find_outcome(session, snapshot, disks, &outcome, err);
     if (!rc)
-        rc = *finished ? finish(session, snapshot, disks, err) : undo(session, snapshot, disks, err);
+        rc = end(session, snapshot, disks, outcome, err);
+    *finished = outcome == FINISH;
     xw_session_disconnect(session, disks);
     xw_store_disk_free(disks);
     xw_snapshot_free(snapshot);

@@ -104,12 +104,11 @@ static int wait_here(const struct xw_store_progress *progress, struct xw_error *
     return 0;
 }
 
-static int drop_all(struct xw_session *session, struct xw_store_disk *disks, struct xw_error *err)
+int xw_recover_drop(struct xw_session *session, struct xw_store_disk *disks, struct xw_error *err)
 {
-    struct xw_store_disk *disk = disks;
     int rc = 0;
 
-    while (disk && !rc) {
+    for (struct xw_store_disk *disk = disks; disk && !rc;) {
         struct xw_store_progress progress;
 
         rc = drop_piece(session, disk, &progress, err);
@@ -118,8 +117,6 @@ static int drop_all(struct xw_session *session, struct xw_store_disk *disks, str
         else if (rc == 1)
             rc = wait_here(&progress, err);
     }
-    if (rc)
-        give_up(session, disks);
     return rc;
 }
 
@@ -132,7 +129,9 @@ int xw_recover_delete(struct xw_session *session, struct xw_error *err)
     if (!rc)
         rc = xw_session_disks_of(session, gone, &disks, err);
     if (!rc)
-        rc = drop_all(session, disks, err);
+        rc = xw_recover_drop(session, disks, err);
+    if (rc)
+        give_up(session, disks);
     if (!rc)
         rc = forget(session, gone, err);
     else if (!xw_journal_pending(session->journal))

@@ -5,7 +5,8 @@
  * that keeps it starts it again, and opens what is at the same path by then.
  *
  * The journal's step "swapping" is the point of no return: before it, all is undone; after it, all is
- * finished, the reset included.
+ * finished, the reset included. But while the first disk has not been swapped nothing has changed, and
+ * the VM may be started, and go on as it was: then it is undone too.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -221,6 +222,12 @@ static int undo(struct xw_session *session, struct xw_store_disk *disks, struct 
     return rc ? rc : xw_journal_done(session->journal, err);
 }
 
+/* They are swapped in their order. */
+static bool nothing_is_swapped(const struct xw_store_disk *disks)
+{
+    return disks && disks->store->revert_waits && disks->store->revert_waits(disks);
+}
+
 static int swap(struct revert *revert, struct xw_error *err)
 {
     struct xw_session *session = &revert->session;
@@ -233,8 +240,16 @@ static int swap(struct revert *revert, struct xw_error *err)
         rc = xw_standstill_arm(&revert->standstill, err);
     if (!rc)
         rc = xw_journal_step(session->journal, "swapping", NULL, err);
-    if (!rc)
-        return swap_all(session, revert->target, revert->disks, err);
+    if (!rc) {
+        rc = swap_all(session, revert->target, revert->disks, err);
+        if (!rc)
+            return 0;
+        if (session->subject.running || !nothing_is_swapped(revert->disks)) {
+            xw_error_prefix(err, "'%s' is reverted in part, 'xenwright snapshot recover' goes on with "
+                                 "it", session->subject.name);
+            return rc;
+        }
+    }
     undo(session, revert->disks, NULL);
     if (session->subject.running)
         xw_standstill_end(&revert->standstill, NULL, NULL);
@@ -354,18 +369,26 @@ int xw_snapshot_revert(struct xw_snapshots *snapshots, const struct xw_snapshot_
     return rc;
 }
 
-/* The guest that ran when this was interrupted still does, with what was taken from under it. */
-static int reset_old_guest(struct xw_session *session, struct xw_error *err)
+/* Does the guest that ran when this was interrupted still do so? */
+static bool is_old_guest(const struct xw_session *session)
 {
     const json_t *args = xw_journal_args(session->journal);
     const char *uuid = json_string_value(json_object_get(args, "uuid"));
     const struct xw_subject *subject = &session->subject;
+
+    return json_is_true(json_object_get(args, "running")) && subject->running && uuid &&
+           !strcmp(uuid, subject->uuid) &&
+           json_integer_value(json_object_get(args, "domid")) == subject->domid;
+}
+
+/* With what was taken from under it. */
+static int reset_old_guest(struct xw_session *session, struct xw_error *err)
+{
+    const struct xw_subject *subject = &session->subject;
     struct xw_standstill standstill = XW_STANDSTILL_INIT;
     int rc;
 
-    if (!json_is_true(json_object_get(args, "running")) || !subject->running || !uuid ||
-        strcmp(uuid, subject->uuid) != 0 ||
-        json_integer_value(json_object_get(args, "domid")) != subject->domid)
+    if (!is_old_guest(session))
         return 0;
     rc = xw_standstill_prepare(&standstill, subject->domid, STANDSTILL_LIMIT_MS, err);
     if (!rc)
@@ -384,11 +407,11 @@ int xw_recover_revert(struct xw_session *session, struct xw_error *err)
 
     if (!rc)
         rc = xw_session_disks_of(session, target, &disks, err);
-    if (!rc && !xw_journal_find(session->journal, "swapping")) {
+    if (!rc && (!xw_journal_find(session->journal, "swapping") || nothing_is_swapped(disks))) {
         rc = undo(session, disks, err);
     } else if (!rc) {
         for (struct xw_store_disk *disk = disks; disk; disk = disk->next)
-            disk->held = disk->running; /* it is about to be reset */
+            disk->held = disk->running && is_old_guest(session); /* it is about to be reset */
         rc = swap_all(session, target, disks, err);
         if (!rc)
             rc = reset_old_guest(session, err);

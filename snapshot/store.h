@@ -55,7 +55,8 @@ struct xw_store_disk {
 enum xw_store_found {
     XW_STORE_NOTHING,
     XW_STORE_PREPARED, /* begun, the guest does not depend on it: undo takes it back */
-    XW_STORE_TAKEN     /* whole, or the guest's later writes depend on it */
+    XW_STORE_UNUSED,   /* whole, but nothing was written since: undo takes it back all the same */
+    XW_STORE_TAKEN     /* whole, and the guest's later writes depend on it */
 };
 
 /* How a long drop goes on. */
@@ -101,7 +102,7 @@ struct xw_store {
     /* Ask the storage (and QEMU, where disk->qemu is set) what is there. */
     int (*find)(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_error *err);
 
-    /* Take back what prepare and take did. Called while find says PREPARED, or when all agree. */
+    /* Take back what prepare and take did. Called unless find says TAKEN. */
     int (*undo)(struct xw_store_disk *disk, struct xw_error *err);
 
     /* Make beside the disk what is to replace it: the content of the snapshot. */
@@ -112,6 +113,12 @@ struct xw_store {
      * to the old or to the new content in full. Done already is fine.
      */
     int (*revert_swap)(struct xw_store_disk *disk, struct xw_error *err);
+
+    /*
+     * Whether what revert_prepare made still waits beside the disk, so that revert_swap has changed
+     * nothing. NULL: the store cannot tell, and revert_swap is called again.
+     */
+    bool (*revert_waits)(const struct xw_store_disk *disk);
 
     /* Remove what revert_prepare made; nothing there is fine. */
     int (*revert_undo)(struct xw_store_disk *disk, struct xw_error *err);

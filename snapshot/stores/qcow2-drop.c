@@ -190,7 +190,7 @@ static int merge_present(struct xw_store_disk *disk, const char *below,
             rc = xw_beside_swap(disk, copy, err);
     }
     if (rc < 0)
-        xw_beside_remove(disk, copy, NULL);
+        xw_beside_unswap(disk, copy, NULL);
     return rc;
 }
 

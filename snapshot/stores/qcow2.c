@@ -149,8 +149,8 @@ static int find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_
     if (disk->qemu)
         return xw_qcow2_live_find(disk, ret, err);
     rc = xw_qcow2_is_empty(disk->path, &empty, err);
-    if (!empty)
-        *ret = XW_STORE_TAKEN;
+    if (!rc)
+        *ret = empty ? XW_STORE_UNUSED : XW_STORE_TAKEN;
     return rc;
 }
 
@@ -213,7 +213,7 @@ static int revert_undo(struct xw_store_disk *disk, struct xw_error *err)
     char fresh[PATH_MAX];
 
     xw_beside_name(disk, ".revert", fresh);
-    return xw_beside_remove(disk, fresh, err);
+    return xw_beside_unswap(disk, fresh, err);
 }
 
 static int space(const struct xw_store_disk *disk, struct xw_snapshot_space *ret,
@@ -244,6 +244,7 @@ const struct xw_store xw_store_qcow2 = {
     .undo = undo,
     .revert_prepare = revert_prepare,
     .revert_swap = revert_swap,
+    .revert_waits = xw_beside_waits,
     .revert_undo = revert_undo,
     .drop = xw_qcow2_drop,
     .space = space,

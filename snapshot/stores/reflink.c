@@ -173,7 +173,7 @@ static int revert_undo(struct xw_store_disk *disk, struct xw_error *err)
     char fresh[PATH_MAX];
 
     xw_beside_name(disk, ".revert", fresh);
-    return xw_beside_remove(disk, fresh, err);
+    return xw_beside_unswap(disk, fresh, err);
 }
 
 static int drop(struct xw_store_disk *disk, struct xw_store_progress *progress,
@@ -239,6 +239,7 @@ const struct xw_store xw_store_reflink = {
     .undo = undo,
     .revert_prepare = revert_prepare,
     .revert_swap = revert_swap,
+    .revert_waits = xw_beside_waits,
     .revert_undo = revert_undo,
     .drop = drop,
     .space = space,

@@ -87,10 +87,17 @@ def settle(vm, number, outcomes):
     return wrong
 
 
-def walk(vm, name, words, outcomes, template):
+def runs_meanwhile(vm, outcomes):
+    """Before anybody looks after what was interrupted, the VM is started, writes, and ends."""
+    vm.present = {vdev: quick_content(path, vm.form) for vdev, path in vm.disks.items()}
+    vm.write()
+    return [(kept, copy.deepcopy(vm.present)) for kept, _ in outcomes]
+
+
+def walk(vm, name, words, outcomes, template, runs=False):
     """
     outcomes: [(snapshots, present state)], before and after; also what may be between. Every disk has a
-    content of one of them at each moment.
+    content of one of them at each moment. runs: the VM runs between the kill and the next command.
     """
     outcomes = [copy.deepcopy(outcome) for outcome in outcomes]
     save(vm, template)
@@ -107,7 +114,10 @@ def walk(vm, name, words, outcomes, template):
         status = vm.run(*words, XENWRIGHT_KILL_AT=point).returncode
         wrong = [] if status == -9 else [f"this point was not passed: status {status}"]
         wrong += is_right_at_once(vm, [present for _, present in outcomes])
-        wrong += settle(vm, number // 3 if not full else number, [copy.deepcopy(outcome) for outcome in outcomes])
+        ends = [copy.deepcopy(outcome) for outcome in outcomes]
+        if runs and not wrong:
+            ends = runs_meanwhile(vm, ends)
+        wrong += settle(vm, number // 3 if not full else number, ends)
         tap.result(not wrong, f"{name}, killed at {point}", "\n".join(wrong))
     restore(vm, template)
     vm.kept, vm.present = outcomes[0]
@@ -128,6 +138,30 @@ def with_one(state, name):
 
 def reverted(state, name):
     return dict(state[0]), {**state[1], **state[0][name]}
+
+
+def walk_running(scratch, template):
+    """What is written between the kill and the next command stays, and is in no snapshot of before."""
+    vm = Vm(program, scratch)
+    vm.content = quick_content
+    vm.write()
+    vm.create("s1")
+    vm.write()
+    start = snapshots(vm)
+    walk(vm, "another snapshot, the VM ran since", ["create", vm.config, "s2"], [start, with_one(start, "s2")],
+         template, runs=True)
+    walk(vm, "delete, the VM ran since", ["delete", vm.config, "s1"], [start, without(start, "s1")], template, runs=True)
+    vm = Vm(program, scratch, disks=("xvda",))
+    vm.content = quick_content
+    vm.write()
+    vm.create("s1")
+    vm.write()
+    start = snapshots(vm)
+    kept = with_one(start, "before-revert-1")
+    walk(vm, "revert, the VM ran since", ["revert", vm.config, "s1", "--discard-current"],
+         [start, reverted(start, "s1")], template, runs=True)
+    walk(vm, "revert and keep, the VM ran since", ["revert", vm.config, "s1"],
+         [start, kept, reverted(kept, "s1")], template, runs=True)
 
 
 def walk_all(vm, template):
@@ -163,4 +197,5 @@ if NEEDED:
 else:
     with tempfile.TemporaryDirectory() as scratch:
         walk_all(Vm(program, scratch), pathlib.Path(scratch, "template"))
+        walk_running(scratch, pathlib.Path(scratch, "template"))
 tap.end()
