@@ -45,7 +45,11 @@ int xw_beside_adopt(const struct xw_store_disk *disk, int fd, struct xw_error *e
 
 int xw_beside_remove(const struct xw_store_disk *disk, const char *path, struct xw_error *err)
 {
-    if (unlink(path) == 0 || errno == ENOENT)
+    struct stat st;
+
+    /* Of a file that is not there, too, a read-only file system says that it is one. */
+    if (unlink(path) == 0 || errno == ENOENT ||
+        (errno == EROFS && lstat(path, &st) < 0 && errno == ENOENT))
         return 0;
     return xw_error_set_errno(err, "disk %s: '%s' cannot be removed", disk->vdev, path);
 }

@@ -173,7 +173,7 @@ int xw_create_take(struct xw_session *session, struct xw_create *create, struct 
     return rc ? resolve(session, create, rc, err) : 0;
 }
 
-int xw_create_settle(struct xw_session *session, struct xw_create *create, struct xw_error *err)
+static int settle(struct xw_session *session, struct xw_create *create, struct xw_error *err)
 {
     int rc = 0;
 
@@ -188,6 +188,15 @@ int xw_create_settle(struct xw_session *session, struct xw_create *create, struc
     if (!rc)
         rc = xw_session_set_current(session, create->snapshot->id, err);
     return rc ? rc : xw_journal_done(session->journal, err);
+}
+
+int xw_create_settle(struct xw_session *session, struct xw_create *create, struct xw_error *err)
+{
+    int rc = settle(session, create, err);
+
+    if (rc)
+        xw_session_tell_pending(session, err);
+    return rc;
 }
 
 int xw_create_run(struct xw_session *session, struct xw_create *create, struct xw_error *err)
@@ -245,7 +254,7 @@ static int finish(struct xw_session *session, struct xw_snapshot *snapshot,
         /* The disks were taken at that instant, but the memory may not be whole. */
         snapshot->consistency = XW_CONSISTENCY_SUSPENDED;
     }
-    return xw_create_settle(session, &create, err);
+    return settle(session, &create, err);
 }
 
 static int forget(struct xw_session *session, const struct xw_snapshot *snapshot,

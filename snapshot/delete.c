@@ -149,6 +149,12 @@ static int next_snapshot(struct removal *removal, struct xw_error *err)
     xw_store_disk_free(removal->disks);
     removal->snapshot = NULL;
     removal->disks = NULL;
+    /* Of several disks, one that is in use would stop the deletion half-way. */
+    rc = removal->session.subject.running
+             ? 0
+             : xw_subject_check_idle(removal->session.snapshots, &removal->session.subject, err);
+    if (rc)
+        return rc;
     rc = xw_snapshot_read(removal->session.snapshots, removal->session.subject.vm->id,
                           removal->ids[removal->count - 1], &removal->snapshot, err);
     if (!rc)
@@ -182,8 +188,10 @@ static int drop(struct removal *removal, struct xw_error *err)
         rc = wait_for(removal, &progress, err);
     else if (rc == 0)
         removal->at = removal->at->next;
-    if (rc < 0)
+    if (rc < 0) {
         give_up(&removal->session, removal->disks);
+        xw_session_tell_pending(&removal->session, err);
+    }
     return rc < 0 ? rc : 1;
 }
 
@@ -198,6 +206,8 @@ static int step(struct xw_operation *operation, struct xw_error *err)
         return drop(removal, err);
     if (removal->snapshot) {
         rc = forget(&removal->session, removal->snapshot, err);
+        if (rc)
+            xw_session_tell_pending(&removal->session, err);
         xw_snapshot_free(removal->snapshot);
         removal->snapshot = NULL;
         removal->count--;

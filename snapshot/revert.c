@@ -245,8 +245,7 @@ static int swap(struct revert *revert, struct xw_error *err)
         if (!rc)
             return 0;
         if (session->subject.running || !nothing_is_swapped(revert->disks)) {
-            xw_error_prefix(err, "'%s' is reverted in part, 'xenwright snapshot recover' goes on with "
-                                 "it", session->subject.name);
+            xw_session_tell_pending(session, err);
             return rc;
         }
     }

@@ -128,6 +128,15 @@ void xw_session_close(struct xw_session *session)
     xw_subject_free(&session->subject);
 }
 
+void xw_session_tell_pending(const struct xw_session *session, struct xw_error *err)
+{
+    const char *pending = session->journal ? xw_journal_pending(session->journal) : NULL;
+
+    if (pending)
+        xw_error_prefix(err, "the '%s' of '%s' is not finished, 'xenwright snapshot recover' goes on "
+                             "with it", pending, session->subject.name);
+}
+
 int xw_session_snapshot(const struct xw_session *session, const char *name,
                         const struct xw_snapshot **ret, struct xw_error *err)
 {

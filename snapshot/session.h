@@ -35,6 +35,9 @@ int xw_session_open(struct xw_session *session, struct xw_snapshots *snapshots, 
 int xw_session_peek(struct xw_session *session, struct xw_snapshots *snapshots, const char *domain,
                     bool make, struct xw_error *err);
 
+/* After a failure: whether the operation will go on later is put in front of the message. */
+void xw_session_tell_pending(const struct xw_session *session, struct xw_error *err);
+
 /* The same as open for the VM with this record. */
 int xw_session_open_vm(struct xw_session *session, struct xw_snapshots *snapshots, const char *vm,
                        struct xw_error *err);

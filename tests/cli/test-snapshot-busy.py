@@ -120,7 +120,7 @@ def in_use(scratch):
             tap.result(f"disk xvdb: '{vm.disks['xvdb']}' is in use by sleep ({user.pid})" in said,
                        f"{words[0]} of a disk in use: names disk and process", said)
             tap.equal([path for path in changed if "/images/" in path], [], f"{words[0]}: no image has changed")
-        said, _ = vm.refuses("is open in sleep", "delete", vm.config, "s1")
+        vm.refuses("is in use by sleep", "delete", vm.config, "s1")
         vm.sound("in use")
         vm.does("rename", vm.config, "s1", "s1b")
         vm.does("rename", vm.config, "s1b", "s1")
@@ -305,13 +305,24 @@ def no_space(scratch):
             fails_on(how, what, vm, folder, said, "revert", vm.config, "s1", "--discard-current")
             fails_on(how, what, vm, folder, said, "revert", vm.config, "s1")
             fails_on(how, what, vm, folder, said, "delete", vm.config, "s2")
-            fails_on(how, what, vm, folder, said, "delete", vm.config, "s1")
+        fails_on(read_only, what, vm, folder, said, "delete", vm.config, "s1")
         vm.delete("s1")
         vm.delete("s2")
         vm.sound("with space again")
     finally:
         subprocess.run(["umount", folder], check=True)
     no_space_for_records(scratch)
+
+
+def goes_on_later(vm, folder, *words):
+    """All is done on the disks, and cannot be recorded: the message says what is to come."""
+    with full(folder):
+        done = vm.run(*words)
+        tap.result(done.returncode == 1 and "No space left" in done.stderr and done.stderr.count("\n") == 1
+                   and f"the '{words[0]}' of 'web' is not finished, 'xenwright snapshot recover' goes on with it"
+                   in done.stderr, f"records where it is full: {words[0]} says that it goes on later", done.stderr)
+        vm.refuses("No space left", "recover")
+    tap.equal(vm.does("recover"), "1 interrupted operations were finished or undone\n", f"{words[0]} goes on")
 
 
 def no_space_for_records(scratch):
@@ -328,13 +339,20 @@ def no_space_for_records(scratch):
         vm.create("s1")
         vm.write()
         vm.create("s2")
-        for how, what, said in ((full, "records where it is full", "No space left"),
-                                (read_only, "records where it is read-only", "Read-only file system")):
-            fails_on(how, what, vm, folder, said, "create", vm.config, "s3")
-            fails_on(how, what, vm, folder, said, "revert", vm.config, "s1")
-            fails_on(how, what, vm, folder, said, "delete", vm.config, "s1")
-        vm.delete("s1")
-        vm.sound("with space for records again")
+        said, what = "Read-only file system", "records where it is read-only"
+        fails_on(read_only, what, vm, folder, said, "create", vm.config, "s3")
+        fails_on(read_only, what, vm, folder, said, "revert", vm.config, "s1")
+        fails_on(read_only, what, vm, folder, said, "delete", vm.config, "s1")
+        goes_on_later(vm, folder, "create", vm.config, "s3")
+        vm.keep("s3")
+        vm.sound("the snapshot is recorded")
+        goes_on_later(vm, folder, "delete", vm.config, "s1")
+        del vm.kept["s1"]
+        vm.sound("the deletion is recorded")
+        vm.write()
+        goes_on_later(vm, folder, "revert", vm.config, "s2", "--discard-current")
+        vm.back("s2")
+        vm.sound("the revert is recorded")
     finally:
         subprocess.run(["umount", folder], check=True)
 
