@@ -80,6 +80,15 @@ static int list_rows(struct cli_call *call, const struct xw_snapshot_vm *vms, st
     return cli_show_rows(call, columns, sizeof(columns) / sizeof(columns[0]), rows, err);
 }
 
+/* What has a parent that is not there, or whose record cannot be read, stands beside the first. */
+static bool is_below(const struct xw_snapshot_vm *vm, const struct xw_snapshot *snapshot,
+                     const char *parent)
+{
+    if (!strcmp(snapshot->parent, parent))
+        return true;
+    return !parent[0] && !xw_snapshot_find(vm, snapshot->parent);
+}
+
 /* "├─ name", its children beneath it. `lead` is what stands in front of each of them. */
 static int print_branch(const struct xw_snapshot_vm *vm, const char *parent, const char *lead,
                         int depth, struct xw_error *err)
@@ -88,13 +97,13 @@ static int print_branch(const struct xw_snapshot_vm *vm, const char *parent, con
     int rc = 0;
 
     for (snapshot = vm->snapshots; snapshot; snapshot = snapshot->next) {
-        if (!strcmp(snapshot->parent, parent))
+        if (is_below(vm, snapshot, parent))
             last = snapshot;
     }
     for (snapshot = vm->snapshots; snapshot && !rc; snapshot = snapshot->next) {
         xw_auto_buffer struct xw_buffer deeper = XW_BUFFER_INIT(TREE_DEPTH * 8);
 
-        if (strcmp(snapshot->parent, parent) != 0)
+        if (!is_below(vm, snapshot, parent))
             continue;
         printf("%s%s %s%s\n", lead, snapshot == last ? "└─" : "├─", snapshot->name,
                !strcmp(snapshot->id, vm->current) ? "  ← present state" : "");

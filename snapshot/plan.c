@@ -193,6 +193,8 @@ int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_cr
                               .live = !request->stop_copy};
     if (!snapshot)
         return xw_error_set(err, ENOMEM, "a snapshot of '%s': out of memory", session->subject.name);
+    if (request->description && !xw_record_can_hold(request->description))
+        return xw_error_set(err, EINVAL, "the description is not UTF-8");
     snapshot->description = strdup(request->description ? request->description : "");
     rc = choose_name(session, request, automatic, snapshot->name, err);
     if (!rc)

@@ -230,12 +230,20 @@ int xw_snapshot_parse(const json_t *json, const char *where, struct xw_snapshot 
     return rc;
 }
 
+bool xw_record_can_hold(const char *text)
+{
+    xw_auto_json json_t *json = json_string(text);
+
+    return json;
+}
+
 static json_t *disks_json(const struct xw_snapshot_disk *disk)
 {
     json_t *disks = json_array();
+    int rc = 0;
 
-    for (; disk; disk = disk->next)
-        json_array_append_new(
+    for (; disk && !rc; disk = disk->next)
+        rc = json_array_append_new(
             disks, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}",
                              "vdev", disk->vdev,
                              "path", disk->path,
@@ -243,7 +251,10 @@ static json_t *disks_json(const struct xw_snapshot_disk *disk)
                              "store", disk->store,
                              "data", disk->data,
                              "size", (json_int_t)disk->size));
-    return disks;
+    if (!rc)
+        return disks;
+    json_decref(disks);
+    return NULL;
 }
 
 json_t *xw_snapshot_json(const struct xw_snapshot *snapshot)

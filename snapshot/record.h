@@ -25,6 +25,9 @@ int xw_vm_parse(const json_t *json, const char *where, struct xw_snapshot_vm **r
                 struct xw_error *err);
 json_t *xw_vm_json(const struct xw_snapshot_vm *vm, json_t *disks); /* disks stays the caller's */
 
+/* Whether records, which are JSON, can hold the text. */
+bool xw_record_can_hold(const char *text);
+
 /* One snapshot of a VM. Writing makes its folder. */
 int xw_snapshot_read(const struct xw_snapshots *snapshots, const char *vm, const char *id,
                      struct xw_snapshot **ret, struct xw_error *err);

@@ -59,6 +59,8 @@ static int add_disk(struct xw_subject *subject, struct xw_store_disk ***at,
                             "can only be made there",
                             disk->vdev);
     rc = resolve(disk, path, err);
+    if (!rc && !xw_record_can_hold(path))
+        rc = xw_error_set(err, ENOTSUP, "disk %s: its path is not UTF-8: '%s'", disk->vdev, path);
     if (rc)
         return rc;
     **at = xw_store_disk_new(disk->vdev, path, disk->format, disk->backend);
@@ -129,6 +131,8 @@ static int take_config(const struct xw_snapshots *snapshots, const char *path,
     subject->config = realpath(path, NULL);
     if (!subject->config)
         rc = xw_error_set_errno(err, "'%s'", path);
+    else if (!xw_record_can_hold(subject->config) || !xw_record_can_hold(config->name))
+        rc = xw_error_set(err, ENOTSUP, "'%s': its path and name= have to be UTF-8", path);
     if (!rc && snapshots->host)
         rc = find_running(snapshots->host, config, subject, err);
     if (!rc && !subject->running) {
@@ -235,6 +239,7 @@ int xw_subject_find(struct xw_snapshots *snapshots, const char *domain,
                     struct xw_subject *ret, struct xw_error *err)
 {
     struct xw_domain *found = NULL;
+    struct stat st;
     int rc = -ENOENT;
 
     memset(ret, 0, sizeof(*ret));
@@ -242,7 +247,7 @@ int xw_subject_find(struct xw_snapshots *snapshots, const char *domain,
         rc = take_config(snapshots, domain, ret, err);
     else if (snapshots->host && !(rc = xw_domain_find(snapshots->host, domain, &found, NULL)))
         rc = take_domain(snapshots->host, found, ret, err);
-    else if (access(domain, F_OK) == 0)
+    else if (stat(domain, &st) == 0 && !S_ISDIR(st.st_mode))
         rc = take_config(snapshots, domain, ret, err);
     else
         rc = take_known(snapshots, domain, ret, err);
