@@ -28,10 +28,19 @@ static json_t *time_json(int64_t ms)
     return json_string(whole);
 }
 
+static const struct xw_snapshot *with_id(const struct xw_snapshot_vm *vm, const char *id)
+{
+    const struct xw_snapshot *snapshot = id[0] ? vm->snapshots : NULL;
+
+    while (snapshot && memcmp(snapshot->id, id, XW_SNAPSHOT_ID_SIZE) != 0)
+        snapshot = snapshot->next;
+    return snapshot;
+}
+
 /* The name of the snapshot with this id; null for "". */
 static json_t *name_of(const struct xw_snapshot_vm *vm, const char *id)
 {
-    const struct xw_snapshot *found = id[0] ? xw_snapshot_find(vm, id) : NULL;
+    const struct xw_snapshot *found = with_id(vm, id);
 
     return found ? json_string(found->name) : json_null();
 }
@@ -86,7 +95,7 @@ static bool is_below(const struct xw_snapshot_vm *vm, const struct xw_snapshot *
 {
     if (!strcmp(snapshot->parent, parent))
         return true;
-    return !parent[0] && !xw_snapshot_find(vm, snapshot->parent);
+    return !parent[0] && !with_id(vm, snapshot->parent);
 }
 
 /* "├─ name", its children beneath it. `lead` is what stands in front of each of them. */

@@ -216,23 +216,17 @@ int xw_subject_of_vm(struct xw_snapshots *snapshots, const char *vm, struct xw_s
 static int take_known(struct xw_snapshots *snapshots, const char *name,
                       struct xw_subject *subject, struct xw_error *err)
 {
-    struct xw_snapshot_vm *vms = NULL, *vm;
-    int rc = xw_snapshot_list(snapshots, NULL, &vms, err);
+    char id[XW_SNAPSHOT_ID_SIZE];
+    int rc = xw_vm_find(snapshots, name, id, err);
 
-    if (rc)
+    if (!rc)
+        return xw_subject_of_vm(snapshots, id, subject, err);
+    if (rc != -ENOENT)
         return rc;
-    vm = vms;
-    while (vm && strcmp(vm->name, name) != 0)
-        vm = vm->next;
-    if (vm)
-        rc = xw_subject_of_vm(snapshots, vm->id, subject, err);
-    else
-        rc = xw_error_set(err, ENOENT,
-                          "'%s' is no domain that runs, no configuration file, and no VM that has "
-                          "snapshots; for a VM that does not run give its configuration file",
-                          name);
-    xw_snapshot_vm_free(vms);
-    return rc;
+    return xw_error_set(err, ENOENT,
+                        "'%s' is no domain that runs, no configuration file, and no VM that has "
+                        "snapshots; for a VM that does not run give its configuration file",
+                        name);
 }
 
 int xw_subject_find(struct xw_snapshots *snapshots, const char *domain,

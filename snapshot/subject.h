@@ -40,6 +40,10 @@ int xw_subject_of_vm(struct xw_snapshots *snapshots, const char *vm, struct xw_s
 int xw_subject_match(const struct xw_snapshots *snapshots, struct xw_subject *subject,
                      struct xw_error *err);
 
+/* The id of the VM called `name` (where its record cannot be read, it goes by its id). -ENOENT: none. */
+int xw_vm_find(const struct xw_snapshots *snapshots, const char *name, char id[XW_SNAPSHOT_ID_SIZE],
+               struct xw_error *err);
+
 /* Make a record, unless there is one by now. */
 int xw_subject_remember(struct xw_snapshots *snapshots, struct xw_subject *subject,
                         struct xw_error *err);

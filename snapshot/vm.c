@@ -135,6 +135,41 @@ const struct xw_snapshot *xw_snapshot_find(const struct xw_snapshot_vm *vm, cons
     return NULL;
 }
 
+/* Of several VMs of one name, the one with the least id: the same at each call. */
+struct search {
+    const struct xw_snapshots *snapshots;
+    const char *name;
+    char *id;
+};
+
+static int search_one(void *opaque, const char *id, struct xw_error *err)
+{
+    struct search *search = opaque;
+    struct xw_snapshot_vm *vm = NULL;
+    json_t *disks = NULL;
+    bool found;
+
+    (void)err;
+    xw_vm_read(search->snapshots, id, &vm, &disks, NULL);
+    found = !strcmp(vm ? vm->name : id, search->name);
+    if (found && (!search->id[0] || strcmp(id, search->id) < 0))
+        memcpy(search->id, id, XW_SNAPSHOT_ID_SIZE);
+    xw_snapshot_vm_free(vm);
+    json_decref(disks);
+    return 0;
+}
+
+int xw_vm_find(const struct xw_snapshots *snapshots, const char *name, char id[XW_SNAPSHOT_ID_SIZE],
+               struct xw_error *err)
+{
+    struct search search = {.snapshots = snapshots, .name = name, .id = id};
+    int rc;
+
+    id[0] = '\0';
+    rc = for_each_vm(snapshots, search_one, &search, err);
+    return rc || id[0] ? rc : -ENOENT;
+}
+
 static bool shares_disk(const struct xw_subject *subject, json_t *disks)
 {
     json_t *disk;
