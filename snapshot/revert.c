@@ -59,6 +59,11 @@ static int swap_one(struct xw_store_disk *disk, struct xw_error *err)
     return disk->store->revert_swap(disk, err);
 }
 
+static int settle_one(struct xw_store_disk *disk, struct xw_error *err)
+{
+    return disk->store->revert_settle ? disk->store->revert_settle(disk, err) : 0;
+}
+
 static int undo_one(struct xw_store_disk *disk, struct xw_error *err)
 {
     return disk->store->revert_undo(disk, err);
@@ -74,6 +79,11 @@ static int check_one(struct xw_store_disk *disk, struct xw_error *err)
         rc = xw_error_set(err, ENOENT, "disk %s: what the snapshot kept of it is gone: '%s'",
                           disk->vdev, disk->data);
     return rc;
+}
+
+static int check_store(struct xw_store_disk *disk, struct xw_error *err)
+{
+    return disk->store->revert_check ? disk->store->revert_check(disk, err) : 0;
 }
 
 static int check_disks_are_present(const struct revert *revert, struct xw_error *err)
@@ -154,7 +164,9 @@ static int plan(struct revert *revert, struct xw_error *err)
         rc = check_disks_are_present(revert, err);
     if (!rc)
         rc = for_each(revert->disks, check_one, err);
-    return rc ? rc : check_guest(revert, err);
+    if (!rc)
+        rc = check_guest(revert, err);
+    return rc ? rc : for_each(revert->disks, check_store, err);
 }
 
 static int hold(struct revert *revert, struct xw_error *err)
@@ -274,6 +286,8 @@ static int bring_back(struct revert *revert, struct xw_error *err)
     path = xw_memory_path(&revert->session, revert->target->id);
     rc = path ? xw_restart_restore(&revert->guest, host, subject, path, err)
               : xw_error_set(err, ENOMEM, "'%s': out of memory", subject->name);
+    if (!rc)
+        rc = for_each(revert->disks, settle_one, err);
     /* The disks must not be put back once more under the guest that goes on now. */
     return rc ? rc : xw_journal_done(revert->session.journal, err);
 }
@@ -307,6 +321,8 @@ static int step(struct xw_operation *operation, struct xw_error *err)
     if (operation->cancelled && !revert->awaits_guest)
         return xw_error_set(err, ECANCELED, "'%s' was not reverted: cancelled", revert->domain);
     rc = revert->awaits_guest ? xw_restart_step(&revert->guest, err) : run(revert, err);
+    if (rc == 0 && !revert->dry_run && xw_journal_pending(revert->session.journal))
+        rc = for_each(revert->disks, settle_one, err);
     if (rc == 0 && !revert->dry_run && xw_journal_pending(revert->session.journal))
         rc = xw_journal_done(revert->session.journal, err);
     if (rc == 0 && revert->reverted)
@@ -414,6 +430,8 @@ int xw_recover_revert(struct xw_session *session, struct xw_error *err)
         rc = swap_all(session, target, disks, err);
         if (!rc)
             rc = reset_old_guest(session, err);
+        if (!rc)
+            rc = for_each(disks, settle_one, err);
         if (!rc)
             rc = xw_journal_done(session->journal, err);
     }

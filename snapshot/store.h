@@ -14,7 +14,8 @@
  *
  *   create   place, prepare, [the guest stands still:] take or add_actions, [it goes on:] settle;
  *            undo where anything failed before all were taken
- *   revert   revert_prepare, [no guest writes any more:] revert_swap; revert_undo where it failed before
+ *   revert   revert_check, revert_prepare, [no guest writes any more:] revert_swap, [the guest that had
+ *            the disk open is gone:] revert_settle; revert_undo where it failed before revert_swap
  *   delete   drop
  *
  * Errors: 0 or a negative errno; messages name the disk by its vdev.
@@ -105,12 +106,16 @@ struct xw_store {
     /* Take back what prepare and take did. Called unless find says TAKEN. */
     int (*undo)(struct xw_store_disk *disk, struct xw_error *err);
 
+    /* Refuse a revert that is not possible, before anything is changed. NULL: nothing to check. */
+    int (*revert_check)(struct xw_store_disk *disk, struct xw_error *err);
+
     /* Make beside the disk what is to replace it: the content of the snapshot. */
     int (*revert_prepare)(struct xw_store_disk *disk, struct xw_error *err);
 
     /*
-     * Put it in place of the present content, which is gone then. Atomic: at every moment path leads
-     * to the old or to the new content in full. Done already is fine.
+     * Put it in place of the present content. At every moment path leads to the old or to the new
+     * content in full, or (where the storage has no single step for it) to nothing. Done already is
+     * fine.
      */
     int (*revert_swap)(struct xw_store_disk *disk, struct xw_error *err);
 
@@ -119,6 +124,12 @@ struct xw_store {
      * nothing. NULL: the store cannot tell, and revert_swap is called again.
      */
     bool (*revert_waits)(const struct xw_store_disk *disk);
+
+    /*
+     * Remove the former content, where revert_swap could not, since a guest that was held still had it
+     * open. Waits a while for that to end; -EBUSY: it has not. NULL: nothing is left by then.
+     */
+    int (*revert_settle)(struct xw_store_disk *disk, struct xw_error *err);
 
     /* Remove what revert_prepare made; nothing there is fine. */
     int (*revert_undo)(struct xw_store_disk *disk, struct xw_error *err);
