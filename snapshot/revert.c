@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -384,34 +385,67 @@ int xw_snapshot_revert(struct xw_snapshots *snapshots, const struct xw_snapshot_
     return rc;
 }
 
-/* Does the guest that ran when this was interrupted still do so? */
-static bool is_old_guest(const struct xw_session *session)
+/* It is this guest that was to be restarted: the old one, or what its toolstack has made of it since. */
+static bool is_to_restart(const struct xw_session *session)
 {
     const json_t *args = xw_journal_args(session->journal);
     const char *uuid = json_string_value(json_object_get(args, "uuid"));
-    const struct xw_subject *subject = &session->subject;
 
-    return json_is_true(json_object_get(args, "running")) && subject->running && uuid &&
-           !strcmp(uuid, subject->uuid) &&
-           json_integer_value(json_object_get(args, "domid")) == subject->domid;
+    return json_is_true(json_object_get(args, "running")) && session->subject.running && uuid &&
+           !strcmp(uuid, session->subject.uuid);
 }
 
-/* With what was taken from under it. */
-static int reset_old_guest(struct xw_session *session, struct xw_error *err)
+static int reset_guest(const struct xw_session *session, struct xw_error *err)
 {
-    const struct xw_subject *subject = &session->subject;
     struct xw_standstill standstill = XW_STANDSTILL_INIT;
-    int rc;
+    int rc = xw_standstill_prepare(&standstill, session->subject.domid, STANDSTILL_LIMIT_MS, err);
 
-    if (!is_old_guest(session))
-        return 0;
-    rc = xw_standstill_prepare(&standstill, subject->domid, STANDSTILL_LIMIT_MS, err);
     if (!rc)
         rc = xw_standstill_begin(&standstill, err);
     if (!rc)
         rc = xw_standstill_reset(&standstill, err);
     xw_standstill_release(&standstill);
     return rc;
+}
+
+/* What is at the disks' paths; two of them differ as soon as one disk is another. */
+static uint64_t fingerprint(const struct xw_store_disk *disks)
+{
+    uint64_t sum = 0;
+
+    for (; disks; disks = disks->next) {
+        struct stat st = {0};
+
+        if (stat(disks->path, &st) == 0)
+            sum = sum * 1000003 + st.st_dev * 31 + st.st_ino * 17 + st.st_rdev;
+        else
+            sum = sum * 1000003;
+    }
+    return sum;
+}
+
+/*
+ * The guard has reset the guest when the command was killed, and the toolstack may have started it again
+ * by now: on what was at the paths then. Where that changes now, it is reset once more. Any other guest
+ * on the disks is one that somebody has started since: the stores refuse to take them from it.
+ */
+static int finish(struct xw_session *session, const struct xw_snapshot *target,
+                  struct xw_store_disk *disks, struct xw_error *err)
+{
+    const json_t *old = json_object_get(xw_journal_args(session->journal), "domid");
+    bool restart = is_to_restart(session);
+    uint64_t before = fingerprint(disks);
+    int rc;
+
+    for (struct xw_store_disk *disk = disks; disk; disk = disk->next)
+        disk->held = disk->running && restart;
+    rc = swap_all(session, target, disks, err);
+    if (!rc && restart &&
+        (fingerprint(disks) != before || json_integer_value(old) == session->subject.domid))
+        rc = reset_guest(session, err);
+    if (!rc)
+        rc = for_each(disks, settle_one, err);
+    return rc ? rc : xw_journal_done(session->journal, err);
 }
 
 int xw_recover_revert(struct xw_session *session, struct xw_error *err)
@@ -422,19 +456,10 @@ int xw_recover_revert(struct xw_session *session, struct xw_error *err)
 
     if (!rc)
         rc = xw_session_disks_of(session, target, &disks, err);
-    if (!rc && (!xw_journal_find(session->journal, "swapping") || nothing_is_swapped(disks))) {
+    if (!rc && (!xw_journal_find(session->journal, "swapping") || nothing_is_swapped(disks)))
         rc = undo(session, disks, err);
-    } else if (!rc) {
-        for (struct xw_store_disk *disk = disks; disk; disk = disk->next)
-            disk->held = disk->running && is_old_guest(session); /* it is about to be reset */
-        rc = swap_all(session, target, disks, err);
-        if (!rc)
-            rc = reset_old_guest(session, err);
-        if (!rc)
-            rc = for_each(disks, settle_one, err);
-        if (!rc)
-            rc = xw_journal_done(session->journal, err);
-    }
+    else if (!rc)
+        rc = finish(session, target, disks, err);
     xw_store_disk_free(disks);
     xw_snapshot_free(target);
     return rc;
