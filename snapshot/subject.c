@@ -12,6 +12,7 @@
 #include <xenwright/xlconfig.h>
 
 #include "base/cleanup.h"
+#include "snapshot/lvm.h"
 
 void xw_subject_free(struct xw_subject *subject)
 {
@@ -25,23 +26,26 @@ void xw_subject_free(struct xw_subject *subject)
 
 /*
  * The file that a disk's name leads to. For files links are followed, since what is renamed and made
- * beside it is the file. A block device keeps the name it has: that of LVM is a link to one that
- * changes. A name without a slash in front is beneath /dev, as the block script has it.
+ * beside it is the file. A block device keeps a name: that of LVM is a link to one that changes; of the
+ * names that it has, it is always the same one. A name without a slash in front is beneath /dev, as the
+ * block script has it. What is not there (yet: a revert may have been interrupted) is fine here.
  */
 static int resolve(const struct xw_disk *disk, char out[PATH_MAX], struct xw_error *err)
 {
     char given[PATH_MAX];
-    struct stat st;
+    struct stat st = {0};
 
     if (snprintf(given, sizeof(given), "%s%s", disk->target[0] == '/' ? "" : "/dev/",
                  disk->target) >= PATH_MAX)
         return xw_error_set(err, ENAMETOOLONG, "disk %s: '%.80s...'", disk->vdev, disk->target);
-    if (stat(given, &st) < 0)
+    if (stat(given, &st) < 0 && errno != ENOENT)
         return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, given);
-    if (!S_ISREG(st.st_mode))
-        snprintf(out, PATH_MAX, "%s", given);
-    else if (!realpath(given, out))
-        return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, given);
+    if (S_ISREG(st.st_mode))
+        return realpath(given, out)
+                   ? 0
+                   : xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, given);
+    memcpy(out, given, strlen(given) + 1);
+    xw_lvm_canonical(out);
     return 0;
 }
 
