@@ -2,14 +2,19 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "snapshot/store.h"
 
+extern const struct xw_store xw_store_lvm_thick;
+extern const struct xw_store xw_store_lvm_thin;
 extern const struct xw_store xw_store_qcow2;
 extern const struct xw_store xw_store_reflink;
 
 const struct xw_store *const xw_stores[] = {
     &xw_store_qcow2,
+    &xw_store_lvm_thin,
+    &xw_store_lvm_thick,
     &xw_store_reflink,
     NULL,
 };
@@ -25,6 +30,10 @@ const struct xw_store *xw_store_find(const char *name)
 
 int xw_store_choose(struct xw_store_disk *disk, struct xw_error *err)
 {
+    struct stat st;
+
+    if (stat(disk->path, &st) < 0)
+        return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, disk->path);
     for (size_t i = 0; xw_stores[i]; i++) {
         int rc = xw_stores[i]->claims(disk, err);
 
