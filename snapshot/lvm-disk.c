@@ -22,7 +22,8 @@ int xw_lvm_disk_open(const struct xw_store_disk *disk, struct xw_lvm_disk *ret,
 
     *ret = (struct xw_lvm_disk){0};
     if (xw_lvm_parse_path(disk->path, &ret->name))
-        return xw_error_set(err, EINVAL, "disk %s: '%s' is no name of an LV", disk->vdev, disk->path);
+        return xw_error_set(err, EINVAL, "disk %s: '%s' is no name of an LV", disk->vdev,
+                            disk->path);
     rc = xw_lvm_list(ret->name.vg, &ret->volumes, err);
     if (rc)
         xw_error_prefix(err, "disk %s: '%s'", disk->vdev, disk->path);
@@ -75,10 +76,11 @@ static int check_nothing_on_it(const struct xw_store_disk *disk, struct xw_error
     dir = opendir(path);
     while (dir && (entry = readdir(dir))) {
         if (entry->d_name[0] != '.')
-            return xw_error_set(err, ENOTSUP,
-                                "disk %s: this host itself has the device %s on top of '%s': it is not "
-                                "the guest's alone, and no snapshot of it can be kept",
-                                disk->vdev, entry->d_name, disk->path);
+            return xw_error_set(
+                err, ENOTSUP,
+                "disk %s: this host itself has the device %s on top of '%s': it is not "
+                "the guest's alone, and no snapshot of it can be kept",
+                disk->vdev, entry->d_name, disk->path);
     }
     return 0;
 }
@@ -128,15 +130,16 @@ int xw_lvm_place(struct xw_store_disk *disk, struct xw_error *err)
         memcpy(name.lv + strlen(name.lv), LONGEST_ENDING, sizeof(LONGEST_ENDING));
     if (fits && xw_lvm_name_fits(&name))
         return 0;
-    return xw_error_set(err, ENAMETOOLONG,
-                        "disk %s: the name of its LV is too long to keep a snapshot under '%.160s': VG "
-                        "and LV together may have 120 characters, in which '-' counts twice",
-                        disk->vdev, disk->data + strlen("/dev/"));
+    return xw_error_set(
+        err, ENAMETOOLONG,
+        "disk %s: the name of its LV is too long to keep a snapshot under '%.160s': VG "
+        "and LV together may have 120 characters, in which '-' counts twice",
+        disk->vdev, disk->data + strlen("/dev/"));
 }
 
 /*
- * blkback goes past the page cache, QEMU through it. lvcreate flushes it too, but only while the guest
- * stands still; what is flushed here is done by then.
+ * blkback goes past the page cache, QEMU through it. lvcreate flushes it too, but only while the
+ * guest stands still; what is flushed here is done by then.
  */
 int xw_lvm_flush(const struct xw_store_disk *disk, struct xw_error *err)
 {

@@ -181,7 +181,8 @@ static int percent(const json_t *row, const char *key, int *ret, struct xw_error
         return rc;
     if (whole == 0 || whole > 3 || digits[whole] != '.' ||
         strspn(digits + whole + 1, "0123456789") != 2 || digits[whole + 3])
-        return xw_error_set(err, EBADMSG, "what lvs says: '%s': '%s' is no percentage", key, digits);
+        return xw_error_set(err, EBADMSG, "what lvs says: '%s': '%s' is no percentage", key,
+                            digits);
     *ret = atoi(digits) * 100 + atoi(digits + whole + 1);
     return 0;
 }

@@ -2,11 +2,12 @@
 /*
  * LVM's programs, run one at a time.
  *
- * They must not be cut off: one that is killed between the suspension of a device and its resumption
- * leaves a guest with a disk that hangs. So nothing of ours can end them: their output goes to memory
- * files, not to pipes that break with this process, they have a session of their own, and after the
- * time limit they are left alone. And nobody is to act on what LVM says while one of them still runs:
- * their standard input is the file that is locked, and a lock lasts as long as anybody has it open.
+ * They must not be cut off: one that is killed between the suspension of a device and its
+ * resumption leaves a guest with a disk that hangs. So nothing of ours can end them: their output
+ * goes to memory files, not to pipes that break with this process, they have a session of their
+ * own, and after the time limit they are left alone. And nobody is to act on what LVM says while
+ * one of them still runs: their standard input is the file that is locked, and a lock lasts as long
+ * as anybody has it open.
  */
 #include "snapshot/lvm.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * LVM, as its programs say and do it. Volumes are known by VG and name. For the LV of a disk and the
- * snapshot ID:
+ * LVM, as its programs say and do it. Volumes are known by VG and name. For the LV of a disk and
+ * the snapshot ID:
  *
  *     LV.xw-ID          the snapshot
  *     LV.xw-ID.revert   being made, to take the LV's place in a revert
@@ -12,7 +12,7 @@
 
 #include "snapshot/store.h"
 
-#define XW_LVM_NAME_SIZE 128 /* lvm(8): the names of a VG and of an LV have 127 characters at most */
+#define XW_LVM_NAME_SIZE 128 /* lvm(8): a VG's or LV's name has 127 characters at most */
 
 struct xw_lvm_name {
     char vg[XW_LVM_NAME_SIZE], lv[XW_LVM_NAME_SIZE];
@@ -25,8 +25,8 @@ int xw_lvm_parse_dm_name(const char *dm_name, struct xw_lvm_name *ret);
 int xw_lvm_parse_path(const char *path, struct xw_lvm_name *ret);
 
 /*
- * The visible LV that a block device is. -EMEDIUMTYPE: it is none, nor anything of LVM's. By what the
- * kernel says (/sys/dev/block), no program is asked.
+ * The visible LV that a block device is. -EMEDIUMTYPE: it is none, nor anything of LVM's. By what
+ * the kernel says (/sys/dev/block), no program is asked.
  */
 int xw_lvm_of_device(const char *path, struct xw_lvm_name *ret);
 
@@ -66,15 +66,16 @@ bool xw_lvm_has_word(const char *list, const char *word);
 int xw_lvm_list(const char *vg, struct xw_lvm_volume **ret, struct xw_error *err);
 
 /*
- * Run a program of LVM's that changes something. -ETIMEDOUT: it has not ended, and is left to end by
- * itself: a half of what it does may be worse than all or nothing. So it also is where this process is
- * killed; whoever asks LVM or changes something next, through these functions, waits for it.
+ * Run a program of LVM's that changes something. -ETIMEDOUT: it has not ended, and is left to end
+ * by itself: a half of what it does may be worse than all or nothing. So it also is where this
+ * process is killed; whoever asks LVM or changes something next, through these functions, waits for
+ * it.
  */
 int xw_lvm_run(const char *const *argv, struct xw_error *err);
 
 /*
- * The same for several, one after another in one process, which goes on when this one is killed. Each
- * line is a command with its arguments. The first that fails ends it.
+ * The same for several, one after another in one process, which goes on when this one is killed.
+ * Each line is a command with its arguments. The first that fails ends it.
  */
 int xw_lvm_run_lines(const char *lines, struct xw_error *err);
 
@@ -82,8 +83,8 @@ int xw_lvm_run_lines(const char *lines, struct xw_error *err);
 int xw_lvm_setting(const char *name, int64_t *ret, struct xw_error *err);
 
 /*
- * Shared by the stores. The LV of a disk, and its VG's other volumes; names with an ending (".revert");
- * messages begin with the disk.
+ * Shared by the stores. The LV of a disk, and its VG's other volumes; names with an ending
+ * (".revert"); messages begin with the disk.
  */
 struct xw_lvm_disk {
     struct xw_lvm_name name;       /* of the LV */

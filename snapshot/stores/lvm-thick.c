@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * LVs that are not thin (linear, striped, raid): a snapshot is one of LVM's old kind (dm-snapshot):
- * before a block of the LV is written for the first time after it, the block is copied to space that
- * belongs to the snapshot alone. So
+ * before a block of the LV is written for the first time after it, the block is copied to space
+ * that belongs to the snapshot alone. So
  *
- *   - each snapshot costs space when it is made. Here that is as much as the LV is large: less could
- *     run full, and the snapshot would be lost then, without the guest's doing anything wrong;
+ *   - each snapshot costs space when it is made. Here that is as much as the LV is large: less
+ *     could run full, and the snapshot would be lost then, without the guest's doing anything
+ *     wrong;
  *   - each slows the guest's first write to every block, and two slow it twice;
- *   - none depends on another, all on the LV itself. So the LV has to stay where it is, and a revert
- *     cannot put another one in its place.
+ *   - none depends on another, all on the LV itself. So the LV has to stay where it is, and a
+ *     revert cannot put another one in its place.
  *
  * `lvconvert --merge` is LVM's revert: the snapshot is gone after it, and made again later it would
- * hold whatever was written meanwhile. So the blocks that differ are copied back here, which leaves this
- * snapshot and all others as they are. That is not atomic, therefore the LV has another name meanwhile:
+ * hold whatever was written meanwhile. So the blocks that differ are copied back here, which leaves
+ * this snapshot and all others as they are. That is not atomic, therefore the LV has another name
+ * meanwhile:
  *
  *     LV                   tag LV with xw-revert-ID
  *     LV (tagged)          lvrename LV to LV.xw-ID.revert
  *     LV.xw-ID.revert      copy what differs from LV.xw-ID; flush; take the tag away
  *     LV.xw-ID.revert      lvrename it to LV
  *
- * In between nothing is at the disk's path: an `xl create` finds no disk, and never half a one. A copy
- * that was interrupted is done again from the start; an LV without the tag is done, and the VM may have
- * been started on it since.
+ * In between nothing is at the disk's path: an `xl create` finds no disk, and never half a one. A
+ * copy that was interrupted is done again from the start; an LV without the tag is done, and the VM
+ * may have been started on it since.
  *
  * A guest that is held cannot be reverted so: a request that it had issued may still be on its way
  * through the backend, and would come after the copy.
@@ -62,14 +64,15 @@ static int claims(struct xw_store_disk *disk, struct xw_error *err)
     if (rc)
         return rc;
     if (of.lv->origin_size && xw_lvm_has_word(of.lv->role, "thicksnapshot"))
-        return xw_error_set(err, ENOTSUP,
-                            "disk %s: '%s' is a snapshot itself, and LVM keeps no snapshots of snapshots "
-                            "that are not thin",
-                            disk->vdev, disk->path);
+        return xw_error_set(
+            err, ENOTSUP,
+            "disk %s: '%s' is a snapshot itself, and LVM keeps no snapshots of snapshots "
+            "that are not thin",
+            disk->vdev, disk->path);
     if (!is_plain(of.lv))
-        return xw_error_set(err, ENOTSUP,
-                            "disk %s: '%s' is an LV of the kind '%s', of which no snapshots are kept",
-                            disk->vdev, disk->path, of.lv->layout);
+        return xw_error_set(
+            err, ENOTSUP, "disk %s: '%s' is an LV of the kind '%s', of which no snapshots are kept",
+            disk->vdev, disk->path, of.lv->layout);
     return 0;
 }
 
@@ -150,8 +153,8 @@ static int check_snapshot(const struct xw_store_disk *disk, const struct xw_lvm_
     if (data->origin_size == lv->size)
         return 0;
     return xw_error_set(err, ENOTSUP,
-                        "disk %s: '%s' has another size since the snapshot (%" PRIu64 " MiB, was %" PRIu64
-                        " MiB): it cannot be reverted",
+                        "disk %s: '%s' has another size since the snapshot (%" PRIu64
+                        " MiB, was %" PRIu64 " MiB): it cannot be reverted",
                         disk->vdev, disk->path, lv->size >> 20, data->origin_size >> 20);
 }
 
@@ -161,10 +164,11 @@ static int revert_check(struct xw_store_disk *disk, struct xw_error *err)
     int rc;
 
     if (disk->running)
-        return xw_error_set(err, EBUSY,
-                            "disk %s: '%s' is a thick LV, which can only be reverted while nothing has "
-                            "it open: shut the VM down first",
-                            disk->vdev, disk->path);
+        return xw_error_set(
+            err, EBUSY,
+            "disk %s: '%s' is a thick LV, which can only be reverted while nothing has "
+            "it open: shut the VM down first",
+            disk->vdev, disk->path);
     rc = xw_lvm_disk_open(disk, &of, err);
     return rc ? rc : check_snapshot(disk, xw_lvm_data_find(&of, disk, ""), of.lv, err);
 }
@@ -287,8 +291,8 @@ static int copy_all(const struct copy *copy, uint64_t size, struct xw_error *err
 }
 
 /*
- * Past the page cache, in which there could be blocks from before the guest's own writes. O_EXCL: not
- * while it is mounted here.
+ * Past the page cache, in which there could be blocks from before the guest's own writes. O_EXCL:
+ * not while it is mounted here.
  */
 static int copy_back(const struct xw_store_disk *disk, const char *to, struct xw_error *err)
 {
@@ -315,10 +319,11 @@ static int set_aside(const struct xw_store_disk *disk, const struct xw_lvm_disk 
     if (!of->lv)
         return 0;
     if (of->lv->open || disk->running)
-        return xw_error_set(err, EBUSY,
-                            "disk %s: '%s' is not reverted, since somebody has it open: shut the VM "
-                            "down first",
-                            disk->vdev, disk->path);
+        return xw_error_set(
+            err, EBUSY,
+            "disk %s: '%s' is not reverted, since somebody has it open: shut the VM "
+            "down first",
+            disk->vdev, disk->path);
     xw_lvm_data_name(disk, ".revert", name);
     return rename_volume(disk, disk->path + strlen("/dev/"), name, err);
 }

@@ -8,15 +8,15 @@
  * snapshot of it, which is writable, and puts that in the LV's place.
  *
  * LVM cannot exchange two names in one step. `lvconvert --merge` is one step, but takes a snapshot
- * back into the LV that it came from only, and that is a removed one after the first revert; it eats
- * the snapshot; and it waits while the device is open, as it is where a guest is held. So:
+ * back into the LV that it came from only, and that is a removed one after the first revert; it
+ * eats the snapshot; and it waits while the device is open, as it is where a guest is held. So:
  *
  *     LV (old)    LV.xw-ID.revert (new)       lvrename LV to LV.xw-ID.old
  *                 LV.xw-ID.revert             lvrename LV.xw-ID.revert to LV
  *     LV (new)    LV.xw-ID.old (old)          lvremove LV.xw-ID.old
  *
- * Each is one commit of the VG's metadata. At the second line nothing is at the disk's path: an
- * `xl create` finds no disk, and never a wrong one. Both renames are one process, which goes on where
+ * Each is one commit of the VG's metadata. At the second line nothing is at the disk's path: an `xl
+ * create` finds no disk, and never a wrong one. Both renames are one process, which goes on where
  * this one is killed; after a power cut just there, the next command does the second.
  */
 #include <errno.h>
@@ -31,8 +31,8 @@
 #include "snapshot/lvm.h"
 
 /*
- * Where LVM itself has no lower limit. A snapshot takes hardly any space when it is made, but from then
- * on every block that the guest writes anew is a new one.
+ * Where LVM itself has no lower limit. A snapshot takes hardly any space when it is made, but from
+ * then on every block that the guest writes anew is a new one.
  */
 #define FULL_PERCENT 95
 
@@ -50,10 +50,11 @@ static int claims(struct xw_store_disk *disk, struct xw_error *err)
     if (!of.lv->pool[0] || !xw_lvm_has_word(of.lv->layout, "thin"))
         return -EMEDIUMTYPE;
     if (xw_lvm_has_word(of.lv->role, "thickorigin"))
-        return xw_error_set(err, ENOTSUP,
-                            "disk %s: '%s' is a thin LV with snapshots that are not thin ('lvcreate -s' "
-                            "with a size makes such): remove those first",
-                            disk->vdev, disk->path);
+        return xw_error_set(
+            err, ENOTSUP,
+            "disk %s: '%s' is a thin LV with snapshots that are not thin ('lvcreate -s' "
+            "with a size makes such): remove those first",
+            disk->vdev, disk->path);
     return 0;
 }
 
@@ -62,10 +63,11 @@ static int check_health(const struct xw_store_disk *disk, const struct xw_lvm_di
 {
     if (!pool->health[0])
         return 0;
-    return xw_error_set(err, EIO,
-                        "disk %s: LVM says of the thin pool '%s/%s': %s; see lvmthin(7) before anything "
-                        "else is done with it",
-                        disk->vdev, of->name.vg, pool->name, pool->health);
+    return xw_error_set(
+        err, EIO,
+        "disk %s: LVM says of the thin pool '%s/%s': %s; see lvmthin(7) before anything "
+        "else is done with it",
+        disk->vdev, of->name.vg, pool->name, pool->health);
 }
 
 /* As lvcreate does, but with figures, and while the guest runs. */
@@ -190,8 +192,8 @@ static int deactivate(const struct xw_store_disk *disk, struct xw_error *err)
     int rc = xw_lvm_run(argv, err);
 
     if (rc)
-        xw_error_prefix(err, "disk %s: '%s' is not reverted, since somebody has it open", disk->vdev,
-                        disk->path);
+        xw_error_prefix(err, "disk %s: '%s' is not reverted, since somebody has it open",
+                        disk->vdev, disk->path);
     return rc;
 }
 
@@ -267,11 +269,12 @@ static int wait_until_closed(const struct xw_store_disk *disk, struct xw_error *
         if (!old || !old->open)
             return 0;
         if (xw_deadline_left(deadline) == 0)
-            return xw_error_set(err, EBUSY,
-                                "disk %s is reverted, but what it was before, '%s.old', is still open: "
-                                "the guest that was reset has not been taken down (see 'xl list'); "
-                                "'xl destroy' it",
-                                disk->vdev, disk->data);
+            return xw_error_set(
+                err, EBUSY,
+                "disk %s is reverted, but what it was before, '%s.old', is still open: "
+                "the guest that was reset has not been taken down (see 'xl list'); "
+                "'xl destroy' it",
+                disk->vdev, disk->data);
         usleep(POLL_MS * 1000);
     }
 }
@@ -289,8 +292,8 @@ static int revert_undo(struct xw_store_disk *disk, struct xw_error *err)
 }
 
 /*
- * What it takes by itself, and does not share, only the pool's metadata tell: thin_ls(8) reads all of
- * them, for which the kernel has to hold a copy. That is not for a list.
+ * What it takes by itself, and does not share, only the pool's metadata tell: thin_ls(8) reads all
+ * of them, for which the kernel has to hold a copy. That is not for a list.
  */
 static int space(const struct xw_store_disk *disk, struct xw_snapshot_space *ret,
                  struct xw_error *err)
