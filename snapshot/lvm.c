@@ -179,8 +179,9 @@ int xw_lvm_run_lines(const char *lines, struct xw_error *err)
 
 int xw_lvm_list(const char *vg, struct xw_lvm_volume **ret, struct xw_error *err)
 {
+    static const char fields[] = FIELDS;
     const char *const argv[] = {"lvs", "--reportformat", "json",   "--units", "b", "--nosuffix",
-                                "-o",  FIELDS,           vg, NULL};
+                                "-o",  fields,           vg, NULL};
     xw_auto_buffer struct xw_buffer out = XW_BUFFER_INIT((size_t)16 << 20);
     int rc = ask(argv, &out, err);
 

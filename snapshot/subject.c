@@ -124,7 +124,7 @@ static int find_running(struct xw_host *host, const struct xw_xlconfig *config,
     return rc;
 }
 
-static int take_config(const struct xw_snapshots *snapshots, const char *path,
+static int take_config(struct xw_snapshots *snapshots, const char *path,
                        struct xw_subject *subject, struct xw_error *err)
 {
     struct xw_xlconfig *config;
@@ -237,18 +237,19 @@ int xw_subject_find(struct xw_snapshots *snapshots, const char *domain,
                     struct xw_subject *ret, struct xw_error *err)
 {
     struct xw_domain *found = NULL;
+    bool file = strchr(domain, '/');
     struct stat st;
-    int rc = -ENOENT;
+    int rc;
 
     memset(ret, 0, sizeof(*ret));
-    if (strchr(domain, '/'))
-        rc = take_config(snapshots, domain, ret, err);
-    else if (snapshots->host && !(rc = xw_domain_find(snapshots->host, domain, &found, NULL)))
+    if (!file && snapshots->host)
+        xw_domain_find(snapshots->host, domain, &found, NULL);
+    if (!file && !found)
+        file = stat(domain, &st) == 0 && !S_ISDIR(st.st_mode);
+    if (found)
         rc = take_domain(snapshots->host, found, ret, err);
-    else if (stat(domain, &st) == 0 && !S_ISDIR(st.st_mode))
-        rc = take_config(snapshots, domain, ret, err);
     else
-        rc = take_known(snapshots, domain, ret, err);
+        rc = (file ? take_config : take_known)(snapshots, domain, ret, err);
     xw_domain_free(found);
     return rc || ret->vm ? rc : xw_subject_match(snapshots, ret, err);
 }

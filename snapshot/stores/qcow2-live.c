@@ -127,7 +127,7 @@ static int add_file_node(const struct xw_store_disk *disk, const json_t *root, c
  */
 static int find_root(const struct xw_store_disk *disk, json_t **ret, struct xw_error *err)
 {
-    const char *file;
+    const char *file = NULL;
     int rc = xw_guest_qemu_disk(disk->qemu, disk->vdev, ret, err);
 
     if (!rc)

@@ -52,9 +52,9 @@ goes_on() {
 }
 
 created() {
-    exits 0 in_guest sh -c 'echo then >/tmp/mark'
+    exits 0 in_guest sh -c 'echo start >/tmp/mark'
     # shellcheck disable=SC2086 # none or one
-    exits 0 snapshot create "$GUEST" then --memory $LIVE
+    exits 0 snapshot create "$GUEST" start --memory $LIVE
     says "the guest stood still for"
     goes_on
     exits 0 in_guest sh -c 'echo later >/tmp/mark'
@@ -63,10 +63,10 @@ created() {
 
 # The numbers that the writer knows of are on the disk, or it would not have told them.
 resumed() {
-    exits 0 snapshot revert "$GUEST" then
-    says "'$GUEST' is reverted to 'then'; the state before is kept as 'before-revert-1'; it goes on from there"
+    exits 0 snapshot revert "$GUEST" start
+    says "'$GUEST' is reverted to 'start'; the state before is kept as 'before-revert-1'; it goes on from there"
     exits 0 in_guest cat /tmp/mark
-    same then "$(cat "$OUT")"
+    same start "$(cat "$OUT")"
     exits 0 in_guest xw-test pattern verify /dev/xvda --seed=1 --size=4M
     goes_on
     exits 0 in_guest killall xw-test
@@ -75,27 +75,27 @@ resumed() {
 
 # What was resumed can be kept and resumed again, and what was kept of before is there.
 again() {
-    exits 0 snapshot revert "$GUEST" then --discard-current
+    exits 0 snapshot revert "$GUEST" start --discard-current
     exits 0 in_guest cat /tmp/mark
-    same then "$(cat "$OUT")"
+    same start "$(cat "$OUT")"
     exits 0 snapshot revert "$GUEST" before-revert-1 --restart
     exits 0 in_guest xw-test pattern verify /dev/xvda --seed=2 --size=4M
     exits 0 in_dom0 xl destroy "$GUEST"
 }
 
 disks_only() {
-    exits 0 snapshot revert "$GUEST" then --no-memory --discard-current
+    exits 0 snapshot revert "$GUEST" start --no-memory --discard-current
     exits 1 in_dom0 xl list "$GUEST"
     exits 0 in_dom0 qemu-img check -q /srv/a
     exits 0 in_dom0 qemu-img convert -U -O raw /srv/a /srv/raw
     exits 0 in_dom0 /usr/libexec/xenwright/xw-test pattern verify /srv/raw --seed=1 --size=4M
-    exits 0 snapshot delete "$GUEST" then --children
+    exits 0 snapshot delete "$GUEST" start --children
     exits 0 in_dom0 sh -c 'rm /srv/raw; ls /srv'
     same "$(printf 'a\nb')" "$(cat "$OUT")"
 }
 
 no_live() {
-    exits 1 snapshot create "$GUEST" then --memory
+    exits 1 snapshot create "$GUEST" start --memory
     says "this Xen has no shadow paging"
     goes_on
 }
