@@ -24,6 +24,7 @@
 
 #define COMMAND_MS 30000
 #define POLL_MS 200
+#define SAFE_MAJOR 9
 #define NODE_SIZE 32 /* QEMU takes 31 characters */
 
 /* "xw-ID-VDEV" and an ending: our nodes for the image that this snapshot makes. */
@@ -138,12 +139,38 @@ static int find_root(const struct xw_store_disk *disk, json_t **ret, struct xw_e
                         disk->path);
 }
 
+/*
+ * Before version 9.0 QEMU took the lock of an I/O thread around what uses its nodes, and blockdev-reopen
+ * did not: it aborts ("qemu_mutex_unlock_impl: Operation not permitted") when it closes the former file
+ * node, which is the more likely the more the guest writes. Seen with 7.2.22.
+ */
+static int check_reopen_is_safe(const struct xw_store_disk *disk, struct xw_error *err)
+{
+    xw_auto_json json_t *version = NULL;
+    json_int_t major;
+    int rc = xw_qmp_execute(xw_guest_qemu_qmp(disk->qemu), "query-version", NULL, COMMAND_MS, &version,
+                            err);
+
+    if (rc)
+        return rc;
+    major = json_integer_value(json_object_get(json_object_get(version, "qemu"), "major"));
+    if (major >= SAFE_MAJOR)
+        return 0;
+    return xw_error_set(err, ENOTSUP,
+                        "disk %s: the guest's QEMU is version %d, which may crash in a snapshot of a "
+                        "qcow2 image while the guest runs: shut the guest down for it, or use QEMU %d or "
+                        "later",
+                        disk->vdev, (int)major, SAFE_MAJOR);
+}
+
 int xw_qcow2_live_add_actions(struct xw_store_disk *disk, json_t *actions, struct xw_error *err)
 {
     xw_auto_json json_t *root = NULL;
     char file[NODE_SIZE], overlay[NODE_SIZE];
-    int rc = find_root(disk, &root, err);
+    int rc = check_reopen_is_safe(disk, err);
 
+    if (!rc)
+        rc = find_root(disk, &root, err);
     if (!rc)
         rc = node_name(disk, "-f", file, err);
     if (!rc)
