@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* /proc/PID/fd (proc_pid_fd(5)) and /sys/block/loopN/loop/backing_file, compared by device and inode. */
+/* /proc/PID/fd (proc_pid_fd(5)) and loop devices (loop(4)), compared by device and inode. */
 #include "host/file-users.h"
 
 #include <ctype.h>
@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/loop.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,20 +69,38 @@ static bool find_process(DIR *proc, const struct stat *wanted, struct xw_file_us
     return false;
 }
 
+/*
+ * The loop device itself says which file it is on, also where another has taken that file's name since;
+ * only root may ask it. Others have the name in /sys.
+ */
+static bool loop_has(const char *loop, const struct stat *wanted)
+{
+    char path[PATH_MAX], backing[PATH_MAX];
+    struct loop_info64 info;
+    xw_auto_close int fd = -1;
+    struct stat st;
+
+    snprintf(path, sizeof(path), "/sys/block/%s/loop/backing_file", loop);
+    first_line(path, backing, sizeof(backing));
+    if (backing[0] != '/')
+        return false;
+    snprintf(path, sizeof(path), "/dev/%s", loop);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 && ioctl(fd, LOOP_GET_STATUS64, &info) == 0) {
+        if (S_ISBLK(wanted->st_mode))
+            return info.lo_rdevice == wanted->st_rdev;
+        return info.lo_device == wanted->st_dev && info.lo_inode == wanted->st_ino;
+    }
+    return stat(backing, &st) == 0 && same_file(&st, wanted);
+}
+
 static bool find_loop(const struct stat *wanted, struct xw_file_user *ret)
 {
     xw_auto_closedir DIR *dir = opendir("/sys/block");
     struct dirent *entry;
-    struct stat st;
 
     while (dir && (entry = readdir(dir))) {
-        char path[PATH_MAX], backing[PATH_MAX];
-
-        if (strncmp(entry->d_name, "loop", 4))
-            continue;
-        snprintf(path, sizeof(path), "/sys/block/%s/loop/backing_file", entry->d_name);
-        first_line(path, backing, sizeof(backing));
-        if (backing[0] != '/' || stat(backing, &st) < 0 || !same_file(&st, wanted))
+        if (strncmp(entry->d_name, "loop", 4) != 0 || !loop_has(entry->d_name, wanted))
             continue;
         ret->pid = 0;
         snprintf(ret->name, sizeof(ret->name), "%.60s", entry->d_name);
