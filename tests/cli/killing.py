@@ -146,8 +146,9 @@ def walk_linear(vm, prefix, template):
     start = snapshots(vm)
     walk(vm, prefix + "another snapshot", ["create", vm.config, "s3"], [start, with_one(start, "s3")], template)
     kept = with_one(start, "before-revert-1")
-    walk(vm, prefix + "revert, the present state kept", ["revert", vm.config, "s1"], [start, kept, reverted(kept, "s1")],
-         template)
+    walk(vm, prefix + "revert, the present state kept", ["revert", vm.config, "s1"],
+         [start, kept, reverted(kept, "s1")], template)
     walk(vm, prefix + "revert, the present state discarded", ["revert", vm.config, "s1", "--discard-current"],
          [start, reverted(start, "s1")], template)
-    walk(vm, prefix + "delete, into the present state", ["delete", vm.config, "s2"], [start, without(start, "s2")], template)
+    walk(vm, prefix + "delete, into the present state", ["delete", vm.config, "s2"],
+         [start, without(start, "s2")], template)

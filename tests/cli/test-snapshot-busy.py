@@ -245,7 +245,8 @@ def removed_by_hand(scratch):
 
 def small_file_system(size, scratch):
     folder = pathlib.Path(tempfile.mkdtemp(dir=scratch))
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder],
+                          capture_output=True, text=True)
     return folder, done.stderr.strip() if done.returncode else ""
 
 

@@ -25,7 +25,8 @@ def walk_running(scratch, template):
     start = snapshots(vm)
     walk(vm, "another snapshot, the VM ran since", ["create", vm.config, "s2"], [start, with_one(start, "s2")],
          template, runs=True)
-    walk(vm, "delete, the VM ran since", ["delete", vm.config, "s1"], [start, without(start, "s1")], template, runs=True)
+    walk(vm, "delete, the VM ran since", ["delete", vm.config, "s1"], [start, without(start, "s1")], template,
+         runs=True)
     vm = Vm(program, scratch, disks=("xvda",))
     vm.content = quick_content
     vm.write()

@@ -100,7 +100,8 @@ def branched(scratch):
     vm.create("c1")
     vm.write()
     vm.sound("a tree of three branches")
-    tap.equal(parents(vm), {"s1": None, "s2": "s1", "s3": "s2", "b1": "s1", "b2": "b1", "c1": "s2"}, "who comes from whom")
+    tap.equal(parents(vm), {"s1": None, "s2": "s1", "s3": "s2", "b1": "s1", "b2": "b1", "c1": "s2"},
+              "who comes from whom")
     tap.equal(vm.does("list", vm.config, "--tree"),
               "web\n"
               "└─ s1\n"
@@ -111,7 +112,8 @@ def branched(scratch):
               "      └─ b2\n", "the tree")
     vm.delete("s2")
     vm.sound("deleted: one with two children")
-    tap.equal(parents(vm), {"s1": None, "s3": "s1", "b1": "s1", "b2": "b1", "c1": "s1"}, "its children come from its parent")
+    tap.equal(parents(vm), {"s1": None, "s3": "s1", "b1": "s1", "b2": "b1", "c1": "s1"},
+              "its children come from its parent")
     vm.delete("s1")
     vm.sound("deleted: the root, with three children")
     tap.equal(parents(vm), {"s3": None, "b1": None, "b2": "b1", "c1": None}, "three roots")

@@ -98,7 +98,8 @@ def both_kinds(kind, where, scratch):
     tap.equal(vm.listed(), [], f"{kind}: there is no half snapshot")
     wrong = vm.problems_of_present()
     tap.result(not wrong and raw.read_bytes() == b"\2" * (1 << 20), f"{kind}: what was written stays", "\n".join(wrong))
-    tap.equal(sorted(os.listdir(vm.images)), ["web-xvda.qcow2", "web-xvdb.qcow2", "web-xvdr.raw"], f"{kind}: nothing is left")
+    tap.equal(sorted(os.listdir(vm.images)), ["web-xvda.qcow2", "web-xvdb.qcow2", "web-xvdr.raw"],
+              f"{kind}: nothing is left")
 
 
 def killed(kind, where, scratch):

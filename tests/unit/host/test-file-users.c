@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "../base/test.h"
+#include "tests/unit/base/test.h"
 
 #include <linux/loop.h>
 #include <signal.h>
@@ -97,17 +97,19 @@ static void found_by_the_file_not_its_name(void **state)
     end(pid);
 }
 
-/* A free loop device on `file`; its number, or -1 with the reason printed. */
+/* A free loop device, until it is closed, on `file`; its number, or -1 with the reason printed. */
 static int attach(const char *file, int *ret_fd)
 {
     int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     int backing = open(file, O_RDWR | O_CLOEXEC);
     int number = control >= 0 ? ioctl(control, LOOP_CTL_GET_FREE) : -1;
+    struct loop_info64 info = {.lo_flags = LO_FLAGS_AUTOCLEAR};
     char path[32];
 
     snprintf(path, sizeof(path), "/dev/loop%d", number);
     *ret_fd = number >= 0 ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    if (*ret_fd < 0 || ioctl(*ret_fd, LOOP_SET_FD, backing) < 0) {
+    if (*ret_fd < 0 || ioctl(*ret_fd, LOOP_SET_FD, backing) < 0 ||
+        ioctl(*ret_fd, LOOP_SET_STATUS64, &info) < 0) {
         print_message("# no loop device: %s\n", strerror(errno));
         number = -1;
     }
@@ -140,7 +142,6 @@ static void a_loop_device_has_it(void **state)
     assert_int_equal(xw_file_user("beneath.old", &user, &err), 1);
     assert_string_equal(user.name, name);
     assert_int_equal(xw_file_user("beneath", NULL, &err), 0);
-    assert_int_equal(ioctl(fd, LOOP_CLR_FD), 0);
     close(fd);
     assert_int_equal(xw_file_user("beneath.old", NULL, &err), 0);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Headers made by hand after QEMU's docs/interop/qcow2.txt, at the limits of each field. */
-#include "../base/test.h"
+#include "tests/unit/base/test.h"
 
 #include <endian.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "../base/test.h"
+#include "tests/unit/base/test.h"
 
 #include <xenwright/snapshot.h>
 
