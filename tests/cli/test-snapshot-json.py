@@ -169,10 +169,14 @@ def check_list(vm):
               "list of one VM has its rows")
 
 
+def folder_of(vm):
+    return next(file.parent for file in vm.state.glob("*/vm.json") if json.loads(file.read_text())["name"] == vm.name)
+
+
 def check_journal(vm):
     """Each operation, and its steps, are on the page; so are those that it is interrupted at."""
     page = (formats / "snapshot.md").read_text().split("\n## `STATE/VM/journal`")[1]
-    file = next(vm.state.glob("*/journal"))
+    file = folder_of(vm) / "journal"
     steps = {"create": ["prepared", "taken", "recorded"], "revert": ["swapping"], "delete": []}
     for words in (["create", vm.config, "j1"], ["revert", vm.config, "j1", "--discard-current"],
                   ["delete", vm.config, "j1"]):
@@ -191,10 +195,10 @@ def check_journal(vm):
 
 def check_each_counts(vm):
     """Nothing on the page is idle: a record that lacks a member is damaged."""
-    for pattern, heading, number in (("*/vm.json", "`STATE/VM/vm.json`", 0),
-                                     ("*/*/snapshot.json", "`STATE/VM/SNAPSHOT/", 0),
-                                     ("*/*/snapshot.json", "`STATE/VM/SNAPSHOT/", 1)):
-        file = next(vm.state.glob(pattern))
+    for pattern, heading, number in (("vm.json", "`STATE/VM/vm.json`", 0),
+                                     ("*/snapshot.json", "`STATE/VM/SNAPSHOT/", 0),
+                                     ("*/snapshot.json", "`STATE/VM/SNAPSHOT/", 1)):
+        file = next(folder_of(vm).glob(pattern))
         whole = file.read_text()
         for member in documented("snapshot.md", heading, number):
             record = json.loads(whole)
