@@ -14,25 +14,35 @@
 #define ANSWER_S 30
 #define END_MS 5000
 
-static int give_order(struct xw_standstill *standstill, enum xw_guard_order order,
-                      const char *doing, struct xw_guard_answer *answer, struct xw_error *err)
+static int exchange(struct xw_standstill *standstill, const void *message, size_t size,
+                    const char *doing, struct xw_guard_answer *ret, struct xw_error *err)
 {
-    char byte = (char)order;
+    struct xw_guard_answer answer;
     ssize_t got;
 
-    if (send(standstill->fd, &byte, 1, MSG_NOSIGNAL) != 1)
+    if (send(standstill->fd, message, size, MSG_NOSIGNAL) != (ssize_t)size)
         return xw_error_set_errno(err, "domain %" PRIu32 " cannot be %s: its guard",
                                   standstill->domid, doing);
-    got = recv(standstill->fd, answer, sizeof(*answer), MSG_WAITALL);
-    if (got != sizeof(*answer))
+    got = recv(standstill->fd, &answer, sizeof(answer), MSG_WAITALL);
+    if (got != sizeof(answer))
         return xw_error_set(err, got < 0 && errno == EAGAIN ? ETIMEDOUT : EIO,
                             "domain %" PRIu32 " cannot be %s: its guard (xenwright-guard) %s",
                             standstill->domid, doing,
                             got < 0 && errno == EAGAIN ? "does not answer" : "has ended");
-    if (!answer->error)
+    if (ret)
+        *ret = answer;
+    if (!answer.error)
         return 0;
-    errno = answer->error;
+    errno = answer.error;
     return xw_error_set_errno(err, "domain %" PRIu32 " cannot be %s", standstill->domid, doing);
+}
+
+static int give_order(struct xw_standstill *standstill, enum xw_guard_order order,
+                      const char *doing, struct xw_guard_answer *answer, struct xw_error *err)
+{
+    char byte = (char)order;
+
+    return exchange(standstill, &byte, 1, doing, answer, err);
 }
 
 static int start(struct xw_standstill *standstill, int theirs, int limit_ms, struct xw_error *err)
@@ -122,6 +132,19 @@ int xw_standstill_saved(struct xw_standstill *standstill, struct xw_error *err)
     return give_order(standstill, XW_GUARD_SAVED, "guarded", &answer, err);
 }
 
+int xw_standstill_rename(struct xw_standstill *standstill, const char *from, const char *to,
+                         struct xw_error *err)
+{
+    struct {
+        char order;
+        struct xw_guard_rename rename;
+    } __attribute__((packed)) message = {.order = XW_GUARD_RENAME};
+
+    snprintf(message.rename.from, PATH_MAX, "%s", from);
+    snprintf(message.rename.to, PATH_MAX, "%s", to);
+    return exchange(standstill, &message, sizeof(message), "guarded", NULL, err);
+}
+
 void xw_standstill_release(struct xw_standstill *standstill)
 {
     enum xw_spawn_end end;
@@ -129,6 +152,7 @@ void xw_standstill_release(struct xw_standstill *standstill)
 
     if (standstill->fd < 0)
         return;
+    give_order(standstill, XW_GUARD_QUIT, "let go", NULL, NULL);
     close(standstill->fd);
     standstill->fd = -1;
     if (xw_child_wait(&standstill->guard, END_MS, &end, &status, NULL))

@@ -46,6 +46,13 @@ int xw_standstill_reset(struct xw_standstill *standstill, struct xw_error *err);
 int xw_standstill_saving(struct xw_standstill *standstill, struct xw_error *err);
 int xw_standstill_saved(struct xw_standstill *standstill, struct xw_error *err);
 
+/*
+ * Where this process dies, the guard renames `from` to `to` before the domain goes on. Both absolute,
+ * shorter than PATH_MAX.
+ */
+int xw_standstill_rename(struct xw_standstill *standstill, const char *from, const char *to,
+                         struct xw_error *err);
+
 /* The guard ends; a domain that is still held goes on (or is reset, once armed). */
 void xw_standstill_release(struct xw_standstill *standstill);
 

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/killpoint.h"
 #include "host/qmp.h"
 #include "snapshot/memory.h"
 #include "snapshot/recover.h"
@@ -53,6 +54,25 @@ static int take_disks(struct xw_session *session, struct xw_create *create, json
                         json_pack("{s:O}", "actions", actions), TRANSACTION_MS, NULL, err);
     if (rc)
         xw_error_prefix(err, "QEMU cannot take the snapshot");
+    xw_kill_point("create/pivoted");
+    for (struct xw_store_disk *disk = create->disks; disk && !rc; disk = disk->next) {
+        if (disk->late)
+            rc = disk->store->take(disk, err);
+    }
+    return rc;
+}
+
+/* What the guard is to do where we die between QEMU's transaction and the renames that belong to it. */
+static int tell_guard(const struct xw_create *create, struct xw_standstill *guard,
+                      struct xw_error *err)
+{
+    char from[PATH_MAX];
+    int rc = 0;
+
+    for (const struct xw_store_disk *disk = create->disks; disk && !rc; disk = disk->next) {
+        if (disk->store->late_rename && disk->store->late_rename(disk, from))
+            rc = xw_standstill_rename(guard, from, disk->path, err);
+    }
     return rc;
 }
 
@@ -64,10 +84,16 @@ static int take_standing(struct xw_session *session, struct xw_create *create, j
     int rc;
 
     create->snapshot->standstill_us = session->subject.running ? 0 : -1;
-    if (!session->subject.running || create->standstill || create->quiesce == XW_QUIESCE_NONE)
+    if (!session->subject.running)
         return take_disks(session, create, actions, err);
+    if (create->standstill) {
+        rc = tell_guard(create, create->standstill, err);
+        return rc ? rc : take_disks(session, create, actions, err);
+    }
     rc = xw_standstill_prepare(&standstill, session->subject.domid, STANDSTILL_LIMIT_MS, err);
     if (!rc)
+        rc = tell_guard(create, &standstill, err);
+    if (!rc && create->quiesce != XW_QUIESCE_NONE)
         rc = xw_standstill_begin(&standstill, err);
     if (!rc)
         rc = take_disks(session, create, actions, err);
@@ -125,6 +151,8 @@ static int take_suspended(struct xw_session *session, struct xw_create *create,
 
     if (!rc)
         rc = xw_memory_wake_qemu(session, err);
+    if (!rc)
+        rc = tell_guard(create, xw_memory_guard(create->saving), err);
     if (!rc)
         rc = take_disks(session, create, create->actions, err);
     xw_session_disconnect(session, create->disks);

@@ -16,7 +16,6 @@
 #include "base/file.h"
 #include "host/domain-config.h"
 #include "host/domain-save.h"
-#include "host/standstill.h"
 
 #define STANDSTILL_LIMIT_MS 60000
 #define CONT_MS 30000
@@ -116,6 +115,11 @@ int xw_memory_start(struct xw_session *session, const char *id, bool live, struc
 int xw_memory_fd(const struct xw_memory *memory)
 {
     return xw_domain_save_fd(memory->save);
+}
+
+struct xw_standstill *xw_memory_guard(struct xw_memory *memory)
+{
+    return &memory->guard;
 }
 
 int xw_memory_step(struct xw_memory *memory, struct xw_error *err)

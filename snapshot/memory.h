@@ -6,6 +6,7 @@
 #ifndef XENWRIGHT_SNAPSHOT_MEMORY_H
 #define XENWRIGHT_SNAPSHOT_MEMORY_H
 
+#include "host/standstill.h"
 #include "snapshot/session.h"
 
 struct xw_memory;
@@ -14,6 +15,9 @@ struct xw_memory;
 int xw_memory_start(struct xw_session *session, const char *id, bool live, struct xw_memory **ret,
                     struct xw_error *err);
 int xw_memory_fd(const struct xw_memory *memory);
+
+/* The guard that resumes the guest where we die. It belongs to the memory. */
+struct xw_standstill *xw_memory_guard(struct xw_memory *memory);
 
 /* 1: goes on, when the descriptor is readable; 0: all is written, and the guest is suspended. */
 int xw_memory_step(struct xw_memory *memory, struct xw_error *err);

@@ -49,6 +49,7 @@ struct xw_store_disk {
     struct xw_guest_qemu *qemu; /* the running guest's QEMU, while connected; else NULL */
     bool running;               /* a guest has the disk open */
     bool held;                  /* that guest stands still, and will not run on as it is */
+    bool late;                  /* its path leads to the new image only after QEMU's transaction */
     struct xw_child child;      /* a program that drop waits for; pid 0: none */
 };
 
@@ -96,6 +97,12 @@ struct xw_store {
      * guest still runs. NULL: take serves running guests too.
      */
     int (*add_actions)(struct xw_store_disk *disk, json_t *actions, struct xw_error *err);
+
+    /*
+     * Where the disk's path leads to the new content only after QEMU's transaction: `from` is to be renamed
+     * to disk->path while the guest still stands still. false: nothing is left to do. NULL: never.
+     */
+    bool (*late_rename)(const struct xw_store_disk *disk, char from[PATH_MAX]);
 
     /* The guest runs on: what may take longer, and is needed for the snapshot to last (fsync). */
     int (*settle)(struct xw_store_disk *disk, struct xw_error *err);

@@ -30,6 +30,8 @@ struct guard {
     int64_t limit_ns;
     bool held, armed, saving, too_late;
     int64_t since_ns, held_ns;
+    struct xw_guard_rename *renames;
+    size_t rename_count;
 };
 
 static int64_t now_ns(void)
@@ -101,8 +103,27 @@ static void resume_suspended(struct guard *guard)
     libxl_ctx_free(guard->libxl);
 }
 
+/* One more to be done at the end. Comes right behind its order. */
+static int take_rename(struct guard *guard)
+{
+    size_t size = (guard->rename_count + 1) * sizeof(*guard->renames);
+    struct xw_guard_rename *more = realloc(guard->renames, size);
+
+    if (!more)
+        return ENOMEM;
+    guard->renames = more;
+    more += guard->rename_count;
+    if (recv(STDIN_FILENO, more, sizeof(*more), MSG_WAITALL) != sizeof(*more))
+        return EIO;
+    more->from[PATH_MAX - 1] = more->to[PATH_MAX - 1] = '\0';
+    guard->rename_count++;
+    return 0;
+}
+
 static void end(struct guard *guard)
 {
+    for (size_t i = 0; i < guard->rename_count; i++)
+        rename(guard->renames[i].from, guard->renames[i].to);
     if (guard->armed)
         reset(guard);
     else
@@ -126,6 +147,11 @@ static int obey(struct guard *guard, char order)
         return guard->held ? 0 : ETIMEDOUT;
     case XW_GUARD_RESET:
         return reset(guard);
+    case XW_GUARD_RENAME:
+        return take_rename(guard);
+    case XW_GUARD_QUIT:
+        guard->rename_count = 0;
+        return 0;
     case XW_GUARD_SAVING:
     case XW_GUARD_SAVED:
         guard->saving = order == XW_GUARD_SAVING;
@@ -194,5 +220,6 @@ int main(int argc, char **argv)
     serve(&guard);
     end(&guard);
     xc_interface_close(guard.xc);
+    free(guard.renames);
     return 0;
 }

@@ -31,7 +31,7 @@
 /* IMAGE.xw-ID.new and its like: files that are being made, or replaced, are no images. */
 static bool is_in_the_making(const char *name)
 {
-    static const char *const endings[] = {".new", ".revert", ".old"};
+    static const char *const endings[] = {".new", ".revert", ".old", ".live"};
     size_t length = strlen(name);
 
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
@@ -283,6 +283,8 @@ int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress
         rc = xw_beside_remove(disk, left, err);
     if (!rc)
         rc = xw_beside_remove(disk, disk->data, err);
+    if (!rc)
+        rc = xw_qcow2_sweep(disk, err);
     xw_kill_point("qcow2/dropped");
     return rc ? rc : xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
 }

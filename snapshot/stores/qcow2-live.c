@@ -65,11 +65,12 @@ static const char *backing_of(const json_t *node)
     return name ? name : "";
 }
 
-/* The name of the format node on `file`; a reference that stays with *holder. */
+/* The name of the format node on the image `file`; a reference that stays with *holder. */
 static int node_on(const struct xw_store_disk *disk, const char *file, json_t **holder,
                    const char **ret, struct xw_error *err)
 {
-    int rc = xw_guest_qemu_image(disk->qemu, "qcow2", file, holder, err);
+    bool stale;
+    int rc = xw_qcow2_find_node(disk, file, holder, &stale, err);
 
     return rc ? rc : xw_json_string(*holder, "QEMU's node", "node-name", ret, err);
 }
@@ -140,53 +141,67 @@ static int find_root(const struct xw_store_disk *disk, json_t **ret, struct xw_e
 }
 
 /*
- * Before version 9.0 QEMU took the lock of an I/O thread around what uses its nodes, and blockdev-reopen
- * did not: it aborts ("qemu_mutex_unlock_impl: Operation not permitted") when it closes the former file
- * node, which is the more likely the more the guest writes. Seen with 7.2.22.
+ * Can this QEMU be told another name? Before version 9.0 it took the lock of an I/O thread around what uses
+ * its nodes, and blockdev-reopen did not: it aborts ("qemu_mutex_unlock_impl: Operation not permitted")
+ * when it closes the former file node while the guest writes. Seen with 7.2.22.
  */
-static int check_reopen_is_safe(const struct xw_store_disk *disk, struct xw_error *err)
+static int can_be_told(const struct xw_store_disk *disk, bool *ret, struct xw_error *err)
 {
     xw_auto_json json_t *version = NULL;
-    json_int_t major;
+    const json_t *numbers;
     int rc = xw_qmp_execute(xw_guest_qemu_qmp(disk->qemu), "query-version", NULL, COMMAND_MS, &version,
                             err);
 
-    if (rc)
-        return rc;
-    major = json_integer_value(json_object_get(json_object_get(version, "qemu"), "major"));
-    if (major >= SAFE_MAJOR)
-        return 0;
-    return xw_error_set(err, ENOTSUP,
-                        "disk %s: the guest's QEMU is version %d, which may crash in a snapshot of a "
-                        "qcow2 image while the guest runs: shut the guest down for it, or use QEMU %d or "
-                        "later",
-                        disk->vdev, (int)major, SAFE_MAJOR);
+    numbers = json_object_get(version, "qemu");
+    *ret = json_integer_value(json_object_get(numbers, "major")) >= SAFE_MAJOR;
+    return rc;
+}
+
+/* QEMU learns the image's second name, and the path leads to the new image before QEMU goes over to it. */
+static int tell(struct xw_store_disk *disk, const json_t *root, struct xw_error *err)
+{
+    char file[NODE_SIZE];
+    int rc = node_name(disk, "-f", file, err);
+
+    if (!rc)
+        rc = add_file_node(disk, root, file, disk->data, err);
+    if (!rc)
+        rc = reopen(disk, root, file, err);
+    return rc ? rc : disk->store->take(disk, err);
+}
+
+/* The new image gets a name that stays, and the path only after QEMU has gone over to it. */
+static int name_live(struct xw_store_disk *disk, char live[PATH_MAX], struct xw_error *err)
+{
+    char fresh[PATH_MAX];
+
+    xw_beside_name(disk, ".new", fresh);
+    xw_qcow2_live_name(disk, live);
+    disk->late = true;
+    if (link(fresh, live) == 0)
+        return xw_file_sync_folder_of(AT_FDCWD, live, err);
+    return xw_error_set_errno(err, "disk %s: '%s' cannot get the name '%s'", disk->vdev, fresh, live);
 }
 
 int xw_qcow2_live_add_actions(struct xw_store_disk *disk, json_t *actions, struct xw_error *err)
 {
     xw_auto_json json_t *root = NULL;
-    char file[NODE_SIZE], overlay[NODE_SIZE];
-    int rc = check_reopen_is_safe(disk, err);
+    char overlay[NODE_SIZE], live[PATH_MAX];
+    bool told = false;
+    int rc = can_be_told(disk, &told, err);
 
     if (!rc)
         rc = find_root(disk, &root, err);
     if (!rc)
-        rc = node_name(disk, "-f", file, err);
-    if (!rc)
         rc = node_name(disk, "", overlay, err);
     if (!rc)
-        rc = add_file_node(disk, root, file, disk->data, err);
-    if (!rc)
-        rc = reopen(disk, root, file, err);
-    if (!rc)
-        rc = disk->store->take(disk, err);
+        rc = told ? tell(disk, root, err) : name_live(disk, live, err);
     if (rc)
         return rc;
     json_array_append_new(actions, json_pack("{s:s, s:{s:O, s:s, s:s, s:s, s:s}}",
                                              "type", "blockdev-snapshot-sync", "data",
                                              "node-name", json_object_get(root, "node-name"),
-                                             "snapshot-file", disk->path,
+                                             "snapshot-file", told ? disk->path : live,
                                              "snapshot-node-name", overlay,
                                              "format", "qcow2",
                                              "mode", "existing"));
@@ -259,8 +274,16 @@ static int start_stream(const struct xw_store_disk *disk, const char *job, const
 {
     xw_auto_json json_t *top = NULL, *bottom = NULL;
     const char *node, *base = NULL;
-    int rc = node_on(disk, child, &top, &node, err);
+    bool stale = false;
+    int rc = xw_qcow2_find_node(disk, child, &top, &stale, err);
 
+    if (!rc && stale)
+        rc = xw_error_set(err, EBUSY,
+                          "disk %s: the guest's QEMU knows '%s' by a name that is another file's by now: "
+                          "the snapshot can be deleted once the guest has been restarted",
+                          disk->vdev, child);
+    if (!rc)
+        rc = xw_json_string(top, "QEMU's node", "node-name", &node, err);
     if (!rc && below[0])
         rc = node_on(disk, below, &bottom, &base, err);
     if (rc)

@@ -127,15 +127,32 @@ static int take(struct xw_store_disk *disk, struct xw_error *err)
     return xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
 }
 
+static bool late_rename(const struct xw_store_disk *disk, char from[PATH_MAX])
+{
+    if (disk->late)
+        xw_beside_name(disk, ".new", from);
+    return disk->late;
+}
+
 static int settle(struct xw_store_disk *disk, struct xw_error *err)
 {
-    int rc = sync_file(disk, disk->data, err);
+    char fresh[PATH_MAX];
+    int rc = 0;
 
+    /* Cut off between QEMU's transaction and the rename. */
+    xw_beside_name(disk, ".new", fresh);
+    if (access(fresh, F_OK) == 0)
+        rc = take(disk, err);
+    if (!rc)
+        rc = xw_qcow2_sweep(disk, err);
+    if (!rc)
+        rc = sync_file(disk, disk->data, err);
     return rc ? rc : xw_file_sync_folder_of(AT_FDCWD, disk->data, err);
 }
 
 static int find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_error *err)
 {
+    char fresh[PATH_MAX];
     bool stands, empty = true;
     int rc;
 
@@ -143,11 +160,18 @@ static int find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_
     if (access(disk->data, F_OK) < 0)
         return 0;
     *ret = XW_STORE_PREPARED;
-    rc = xw_qcow2_stands_on(disk, disk->path, disk->data, &stands, err);
-    if (rc || !stands)
-        return rc;
     if (disk->qemu)
         return xw_qcow2_live_find(disk, ret, err);
+    xw_beside_name(disk, ".new", fresh);
+    rc = xw_qcow2_stands_on(disk, disk->path, disk->data, &stands, err);
+    if (!rc && !stands && access(fresh, F_OK) == 0) {
+        /* Written to already, before it took the image's place: a guest had it. */
+        if (xw_qcow2_is_empty(fresh, &empty, NULL) == 0 && !empty)
+            *ret = XW_STORE_TAKEN;
+        return 0;
+    }
+    if (rc || !stands)
+        return rc;
     rc = xw_qcow2_is_empty(disk->path, &empty, err);
     if (!rc)
         *ret = empty ? XW_STORE_UNUSED : XW_STORE_TAKEN;
@@ -187,6 +211,8 @@ static int undo(struct xw_store_disk *disk, struct xw_error *err)
         rc = xw_qcow2_live_undo(disk, err);
     if (!rc)
         rc = xw_beside_remove(disk, fresh, err);
+    if (!rc)
+        rc = xw_qcow2_sweep(disk, err);
     return rc ? rc : xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
 }
 
@@ -239,6 +265,7 @@ const struct xw_store xw_store_qcow2 = {
     .prepare = prepare,
     .take = take,
     .add_actions = xw_qcow2_live_add_actions,
+    .late_rename = late_rename,
     .settle = settle,
     .find = find,
     .undo = undo,
