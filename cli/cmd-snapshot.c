@@ -53,6 +53,7 @@ const struct cli_group cli_group_snapshot = {
             &cli_snapshot_show,
             &cli_snapshot_revert,
             &cli_snapshot_delete,
+            &cli_snapshot_export,
             &cli_snapshot_prune,
             &cli_snapshot_rename,
             &cli_snapshot_recover,

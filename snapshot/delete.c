@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -141,6 +142,23 @@ int xw_recover_delete(struct xw_session *session, struct xw_error *err)
     return rc;
 }
 
+/* Nobody is exporting it: those who do hold its lock. */
+static int check_exports(const struct removal *removal, const char *id, struct xw_error *err)
+{
+    char path[2 * XW_SNAPSHOT_ID_SIZE + 8];
+    struct xw_lock lock = XW_LOCK_INIT;
+    int rc;
+
+    snprintf(path, sizeof(path), "%s/%s/lock", removal->session.subject.vm->id, id);
+    if (faccessat(removal->session.snapshots->dirfd, path, F_OK, 0) < 0)
+        return 0;
+    rc = xw_lock_take(&lock, removal->session.snapshots->dirfd, path, XW_LOCK_EXCLUSIVE, 0, err);
+    if (rc == -EBUSY)
+        xw_error_prefix(err, "a snapshot of '%s' is being exported", removal->domain);
+    xw_lock_release(&lock);
+    return rc;
+}
+
 static int next_snapshot(struct removal *removal, struct xw_error *err)
 {
     int rc;
@@ -153,6 +171,8 @@ static int next_snapshot(struct removal *removal, struct xw_error *err)
     rc = removal->session.subject.running
              ? 0
              : xw_subject_check_idle(removal->session.snapshots, &removal->session.subject, err);
+    if (!rc)
+        rc = check_exports(removal, removal->ids[removal->count - 1], err);
     if (rc)
         return rc;
     rc = xw_snapshot_read(removal->session.snapshots, removal->session.subject.vm->id,

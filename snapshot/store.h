@@ -148,6 +148,12 @@ struct xw_store {
     int (*drop)(struct xw_store_disk *disk, struct xw_store_progress *progress,
                 struct xw_error *err);
 
+    /*
+     * disk->data is to be read (on), or is no longer. NULL: it always can be. Several may read it at a
+     * time.
+     */
+    int (*expose)(struct xw_store_disk *disk, bool on, struct xw_error *err);
+
     /* How much space the snapshot takes, and whether it is there at all. */
     int (*space)(const struct xw_store_disk *disk, struct xw_snapshot_space *ret,
                  struct xw_error *err);

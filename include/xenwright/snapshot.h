@@ -179,6 +179,18 @@ XW_PUBLIC int xw_snapshot_delete(struct xw_snapshots *snapshots, const char *dom
                                  const char *snapshot, bool children, struct xw_operation **ret,
                                  struct xw_error *err);
 
+struct xw_snapshot_export {
+    const char *domain;
+    const char *snapshot;
+    const char *vdev; /* NULL: the only one */
+    const char *path; /* of a file that is not there yet; ".part" behind it while it is not whole */
+    bool raw;         /* else qcow2 */
+};
+
+/* Copies a disk of a snapshot to a file that stands on its own. Everything in `how` is copied. */
+XW_PUBLIC int xw_snapshot_export(struct xw_snapshots *snapshots, const struct xw_snapshot_export *how,
+                                 struct xw_operation **ret, struct xw_error *err);
+
 /* Another name or (not NULL) another description. -EEXIST: the name is taken. */
 XW_PUBLIC int xw_snapshot_rename(struct xw_snapshots *snapshots, const char *domain,
                                  const char *snapshot, const char *name, const char *description,

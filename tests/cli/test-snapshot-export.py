@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""`xenwright snapshot export`: the copy holds what the snapshot does, and stands on its own.
+
+usage: test-snapshot-export.py XENWRIGHT
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+import tap
+from vms import NEEDED, Vm, content
+
+program = sys.argv[1]
+
+
+def copies(scratch):
+    vm = Vm(program, scratch)
+    for name in ("s1", "s2"):
+        vm.write()
+        vm.create(name)
+    vm.write()
+    for name, vdev, form, words in (("s1", "xvda", "qcow2", []), ("s2", "xvdb", "raw", ["--format", "raw"])):
+        target = vm.folder / f"{name}.{form}"
+        said = vm.does("export", vm.config, name, target, "--disk", vdev, *words)
+        tap.equal(said, f"'{target}' is a copy of '{name}' of '{vm.config}'\n", f"export of {name}: what it says")
+        tap.equal(content(target, form), vm.kept[name][vdev], f"export of {name}: the content is right")
+    vm.does("export", vm.config, "s1", vm.folder / "dry", "--disk", "xvda", "--dry-run")
+    tap.equal(sorted(path.name for path in vm.folder.iterdir()),
+              ["images", "s1.qcow2", "s2.raw", "state", "web.cfg"], "nothing else is there")
+    expected = vm.kept["s1"]["xvda"]
+    for name in ("s1", "s2"):
+        vm.delete(name)
+    tap.equal(content(vm.folder / "s1.qcow2"), expected, "the copy needs no snapshot")
+    vm.sound("at the end")
+
+
+def mistakes(scratch):
+    vm = Vm(program, scratch)
+    vm.write()
+    vm.create("s1")
+    there = vm.folder / "there"
+    there.write_text("mine")
+    for said, words in (("several disks", ["s1", vm.folder / "new"]),
+                        ("has no disk 'xvdz'", ["s1", vm.folder / "new", "--disk", "xvdz"]),
+                        ("has no snapshot 's9'", ["s9", vm.folder / "new", "--disk", "xvda"]),
+                        ("is there already", ["s1", there, "--disk", "xvda"]),
+                        ("No such file or directory", ["s1", vm.folder / "no" / "new", "--disk", "xvda"])):
+        vm.refuses(said, "export", vm.config, *words)
+    tap.equal(there.read_text(), "mine", "the file that was there is as it was")
+    tap.equal((vm.folder / "new").exists() or (vm.folder / "new.part").exists(), False, "no file is left")
+
+
+def locked(scratch):
+    """A snapshot that is being exported is not deleted; the export is held up by a copier that waits."""
+    vm = Vm(program, scratch, disks=("xvda",))
+    vm.write()
+    vm.create("s1")
+    tools, gate = vm.folder / "tools", vm.folder / "gate"
+    tools.mkdir()
+    os.mkfifo(gate)
+    (tools / "qemu-img").write_text(f"#!/bin/sh\nread line <{gate}\nexec /usr/bin/env PATH='{os.environ['PATH']}' "
+                                    'qemu-img "$@"\n')
+    (tools / "qemu-img").chmod(0o755)
+    environment = dict(os.environ, XENWRIGHT_STATE=str(vm.state), PATH=f"{tools}:{os.environ['PATH']}")
+    with subprocess.Popen([program, "snapshot", "export", str(vm.config), "s1", str(vm.folder / "copy")],
+                          env=environment, stdout=subprocess.DEVNULL) as copying:
+        with open(gate, "w", encoding="utf-8") as hold:  # opens once the copier reads
+            vm.refuses("is being exported", "delete", vm.config, "s1")
+            hold.write("go\n")
+        tap.equal(copying.wait(timeout=60), 0, "the export ends well")
+    tap.equal(content(vm.folder / "copy"), vm.kept["s1"]["xvda"], "its copy is right")
+    vm.delete("s1")
+    vm.sound("after both")
+
+
+if NEEDED:
+    tap.skip("snapshot export", f"{', '.join(NEEDED)} not installed")
+else:
+    with tempfile.TemporaryDirectory() as scratch:
+        for test in (copies, mistakes, locked):
+            test(scratch)
+tap.end()
