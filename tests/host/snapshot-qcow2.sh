@@ -83,10 +83,22 @@ created_again() {
     guest_has 3
 }
 
+# The guest of another domid than before answers.
+came_back() {
+    local deadline=$((SECONDS + 180))
+    while [ "$SECONDS" -lt "$deadline" ]; do
+        [ "$(in_dom0 xl domid "$GUEST" 2>/dev/null)" = "$1" ] || ! in_guest true 2>/dev/null || return 0
+    done
+    echo "'$GUEST' has not come back"
+    return 1
+}
+
 # The guest is another one after each of these, with the disks' own paths.
 rebooted() {
+    local before
+    before=$(in_dom0 xl domid "$GUEST")
     exits 0 in_dom0 sh -c "$1"
-    exits 0 in_guest uname -s
+    came_back "$before"
     guest_has 3
     snapshot_has two 2
 }
@@ -149,7 +161,7 @@ for TYPE in pv ${FULL:+pvh}; do
     ok "$TYPE: a guest with two qcow2 disks" started
     ok "$TYPE: a snapshot of it while it runs" created
     ok "$TYPE: and another one" created_again
-    ok "$TYPE: xl reboot opens the right data" rebooted "xl reboot $GUEST && xl list $GUEST"
+    ok "$TYPE: xl reboot opens the right data" rebooted "xl reboot -w $GUEST"
     ok "$TYPE: xl save and restore open the right data" \
         rebooted "xl save $GUEST /root/saved && xl restore /root/saved && rm /root/saved"
     ok "$TYPE: a snapshot is deleted while it runs" deleted_live
