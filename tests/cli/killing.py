@@ -116,6 +116,29 @@ def walk(vm, name, words, outcomes, template, runs=False):
     vm.kept, vm.present = outcomes[0]
 
 
+def walk_recovery(vm, name, words, first, outcomes, template):
+    """Killed at `first`, then each time again at a point of the recovery, then recovered."""
+    outcomes = [copy.deepcopy(outcome) for outcome in outcomes]
+    save(vm, template)
+    halfway = template.with_name(template.name + "-2")
+    if vm.run(*words, XENWRIGHT_KILL_AT=first).returncode != -9:
+        raise RuntimeError(f"{words}: {first} is not passed")
+    save(vm, halfway)
+    points = points_of(vm, ["recover"])
+    tap.result(points, f"{name}, killed at {first}: the recovery has points", points)
+    for number, point in enumerate(points):
+        if not full and number % 3 != int(time.time() // 3600) % 3:
+            continue
+        restore(vm, halfway)
+        status = vm.run("recover", XENWRIGHT_KILL_AT=point).returncode
+        wrong = [] if status == -9 else [f"this point was not passed: status {status}"]
+        wrong += is_right_at_once(vm, [present for _, present in outcomes])
+        wrong += settle(vm, number // 3 if not full else number, [copy.deepcopy(outcome) for outcome in outcomes])
+        tap.result(not wrong, f"{name}, killed at {first}, and then at {point}", "\n".join(wrong))
+    restore(vm, template)
+    vm.kept, vm.present = outcomes[0]
+
+
 def snapshots(vm):
     """(kept, present), as copies."""
     return copy.deepcopy((vm.kept, vm.present))

@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 import tap
-from killing import reverted, snapshots, walk, walk_linear, with_one, without
+from killing import reverted, snapshots, walk, walk_linear, walk_recovery, with_one, without
 from vms import NEEDED, Vm, quick_content
 
 program = sys.argv[1]
@@ -40,6 +40,25 @@ def walk_running(scratch, template):
          [start, kept, reverted(kept, "s1")], template, runs=True)
 
 
+def walk_recoveries(scratch, template):
+    vm = Vm(program, scratch)
+    vm.content = quick_content
+    vm.write()
+    vm.create("s1")
+    vm.write()
+    vm.create("s2")
+    vm.write()
+    start = snapshots(vm)
+    for first in ("qcow2/overlay-ready:1", "qcow2/renamed:1", "create/taken:1"):
+        walk_recovery(vm, "create", ["create", vm.config, "s3"], first, [start, with_one(start, "s3")], template)
+    for first in ("qcow2/overlay-made:1", "swap/linked:1", "swap/moved:1", "swap/linked:2"):
+        walk_recovery(vm, "revert", ["revert", vm.config, "s1", "--discard-current"], first,
+                      [start, reverted(start, "s1")], template)
+    for first in ("qcow2/rebasing:1", "swap/moved:1", "qcow2/dropped:1", "record/written:1"):
+        name = "s1" if first == "record/written:1" else "s2"
+        walk_recovery(vm, f"delete {name}", ["delete", vm.config, name], first, [start, without(start, name)], template)
+
+
 def walk_branches(vm, template):
     vm.revert("s1")
     vm.write()
@@ -60,4 +79,5 @@ else:
         walk_linear(vm, "", pathlib.Path(scratch, "template"))
         walk_branches(vm, pathlib.Path(scratch, "template"))
         walk_running(scratch, pathlib.Path(scratch, "template"))
+        walk_recoveries(scratch, pathlib.Path(scratch, "template"))
 tap.end()

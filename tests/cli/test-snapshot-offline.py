@@ -250,6 +250,22 @@ def other_disks(scratch):
     vm.sound("deleted: one of two disks, below one of one")
 
 
+def known_by_uuid(scratch):
+    """Where no disk is one of before, the uuid tells."""
+    vm = Vm(program, scratch, disks=("xvda", "xvdb"), uuid="01234567-89ab-cdef-0123-456789abcdef")
+    both = dict(vm.disks)
+    vm.configure(disks={"xvda": both["xvda"]})
+    vm.does("create", vm.config, "s1")
+    vm.configure(disks={"xvdb": both["xvdb"]}, name="other")
+    tap.equal([snapshot["name"] for snapshot in json.loads(vm.does("list", vm.config, "--json"))], ["s1"],
+              "another name, another disk, the same uuid: it is the same VM")
+    vm.does("create", vm.config, "s2")
+    tap.equal(parents(vm), {"s1": None, "s2": "s1"}, "and goes on in the same tree")
+    vm.uuid = ""
+    vm.configure(disks={"xvda": both["xvda"]})
+    tap.equal(len(json.loads(vm.does("list", vm.config, "--json"))), 2, "by either disk, without a uuid")
+
+
 def odd_paths(scratch):
     """Symbolic links are followed once; blanks and more are nothing special."""
     vm = Vm(program, scratch, disks=("xvda",), folder=pathlib.Path(scratch, "with a blank, and 'more'"))
@@ -304,7 +320,7 @@ def emptied_records(scratch):
 
 
 TESTS = (made_and_shown, reverted, branched, deleted, renamed, some_disks, dry_runs, found_again, other_disks,
-         odd_paths, names_like_ours, emptied_records)
+         known_by_uuid, odd_paths, names_like_ours, emptied_records)
 
 if NEEDED:
     tap.skip("snapshots of VMs that do not run", f"{', '.join(NEEDED)} not installed")
