@@ -13,6 +13,9 @@
 #define MAGIC 0x514649fbU /* "QFI\xfb" */
 #define FIRST_BYTES 4096  /* header and backing file name: both are in the first cluster */
 #define MOST_L1 (32U * 1024 * 1024 / 8) /* QEMU refuses larger tables */
+#define V2_LENGTH 72
+#define V3_LENGTH 104 /* or more: its last four bytes say */
+#define EXTENSION_BACKING_FORMAT 0xe2792acaU
 #define INCOMPATIBLE_EXTERNAL_DATA (UINT64_C(1) << 2)
 
 /* The fields of version 2, and the one of version 3 that is of interest; all big-endian. */
@@ -51,6 +54,36 @@ static int copy_backing(const unsigned char *data, size_t size, const struct fie
     return 0;
 }
 
+static uint32_t number_at(const unsigned char *data, size_t at)
+{
+    uint32_t number;
+
+    memcpy(&number, data + at, sizeof(number));
+    return be32toh(number);
+}
+
+/* Of the header extensions the one that is of interest: type, length, data padded to 8 bytes; 0 ends. */
+static void copy_format(const unsigned char *data, size_t size, struct xw_qcow2_header *ret)
+{
+    size_t at = V2_LENGTH;
+
+    ret->backing_format[0] = '\0';
+    if (ret->version > 2 && size >= V3_LENGTH)
+        at = number_at(data, V3_LENGTH - 4);
+    while (at < size && size - at >= 8) {
+        uint32_t type = number_at(data, at), length = number_at(data, at + 4);
+
+        at += 8;
+        if (type == 0 || length > size - at)
+            return;
+        if (type == EXTENSION_BACKING_FORMAT && length < sizeof(ret->backing_format)) {
+            memcpy(ret->backing_format, data + at, length);
+            ret->backing_format[length] = '\0';
+        }
+        at += ((size_t)length + 7) / 8 * 8;
+    }
+}
+
 int xw_qcow2_header_parse(const void *data, size_t size, const char *path,
                           struct xw_qcow2_header *ret, struct xw_error *err)
 {
@@ -73,6 +106,7 @@ int xw_qcow2_header_parse(const void *data, size_t size, const char *path,
     ret->l1_offset = be64toh(fields.l1_offset);
     if (ret->l1_entries > MOST_L1 || ret->l1_offset > INT64_MAX)
         return damaged(path, "its L1 table cannot be", err);
+    copy_format(data, size, ret);
     return copy_backing(data, size, &fields, path, ret, err);
 }
 

@@ -105,14 +105,19 @@ static bool is_ours(const struct xw_store_disk *disk, const char *child)
            (!child[length] || !strncmp(child + length, ".xw-", 4));
 }
 
-static int start_rebase(struct xw_store_disk *disk, const char *image, const char *below,
+/* What the image is to stand on then, and its format; "" for nothing. */
+struct below {
+    char name[XW_QCOW2_NAME_SIZE], format[16];
+};
+
+static int start_rebase(struct xw_store_disk *disk, const char *image, const struct below *below,
                         struct xw_error *err)
 {
-    const char *const argv[] = {"qemu-img", "rebase", "-f", "qcow2", "-F",
-                                "qcow2",    "-b",     below, image,  NULL};
+    const char *const argv[] = {"qemu-img",    "rebase", "-f",        "qcow2", "-F",
+                                below->format, "-b",     below->name, image,   NULL};
     const char *const bare[] = {"qemu-img", "rebase", "-f", "qcow2", "-b", "", image, NULL};
     const struct xw_spawn spawn = {
-        .argv = below[0] ? argv : bare, .stderr_fd = XW_SPAWN_INHERIT, .end_with_parent = SIGTERM};
+        .argv = below->name[0] ? argv : bare, .stderr_fd = XW_SPAWN_INHERIT, .end_with_parent = SIGTERM};
 
     int rc = xw_spawn_start(&spawn, &disk->child, err);
 
@@ -167,7 +172,7 @@ static int sync_copy(const struct xw_store_disk *disk, const char *copy, struct 
 }
 
 /* The present state of a VM that does not run. */
-static int merge_present(struct xw_store_disk *disk, const char *below,
+static int merge_present(struct xw_store_disk *disk, const struct below *below,
                          struct xw_store_progress *progress, struct xw_error *err)
 {
     char copy[PATH_MAX];
@@ -206,8 +211,9 @@ static int finish_swap(const struct xw_store_disk *disk, struct xw_error *err)
     return access(copy, F_OK) == 0 ? 0 : xw_beside_swap(disk, copy, err);
 }
 
-static int merge_offline(struct xw_store_disk *disk, const char *child, const char *below,
-                         struct xw_store_progress *progress, struct xw_error *err)
+static int merge_offline(struct xw_store_disk *disk, const char *child,
+                         const struct below *below, struct xw_store_progress *progress,
+                         struct xw_error *err)
 {
     int rc;
 
@@ -243,19 +249,51 @@ static int check_user(const struct xw_store_disk *disk, const char *child, bool 
                         disk->vdev, child, user.name, (int)user.pid);
 }
 
+/*
+ * The format of what is below has to be written into the image again: QEMU would guess it otherwise,
+ * and a guest can make a raw image look like any other. An older image may lack it; then it is a qcow2
+ * image, or somebody has to say what it is.
+ */
+static int find_below(const struct xw_store_disk *disk, struct below *ret, struct xw_error *err)
+{
+    struct xw_qcow2_header header, other;
+    char path[PATH_MAX];
+    int rc = xw_qcow2_header_read(disk->data, &header, err);
+
+    if (rc)
+        return rc;
+    memcpy(ret->name, header.backing, sizeof(ret->name));
+    memcpy(ret->format, header.backing_format, sizeof(ret->format));
+    if (!ret->name[0] || ret->format[0])
+        return 0;
+    if (ret->name[0] == '/')
+        snprintf(path, sizeof(path), "%s", ret->name);
+    else if (snprintf(path, sizeof(path), "%.*s/%s",
+                      (int)(strrchr(disk->data, '/') - disk->data), disk->data,
+                      ret->name) >= PATH_MAX)
+        return xw_error_set(err, ENAMETOOLONG, "disk %s: '%.80s...'", disk->vdev, path);
+    if (xw_qcow2_header_read(path, &other, NULL))
+        return xw_error_set(err, ENOTSUP,
+                            "disk %s: '%s' stands on '%s' and does not say of what format that is: "
+                            "'qemu-img rebase -u -F FORMAT' it first",
+                            disk->vdev, disk->data, ret->name);
+    memcpy(ret->format, "qcow2", sizeof("qcow2"));
+    return 0;
+}
+
 static int merge(struct xw_store_disk *disk, const char *child,
                  struct xw_store_progress *progress, struct xw_error *err)
 {
-    struct xw_qcow2_header header;
+    struct below below;
     bool open;
-    int rc = xw_qcow2_header_read(disk->data, &header, err);
+    int rc = find_below(disk, &below, err);
 
     if (!rc)
         rc = check_user(disk, child, &open, err);
     if (rc)
         return rc;
-    rc = open ? xw_qcow2_live_merge(disk, child, header.backing, progress, err)
-              : merge_offline(disk, child, header.backing, progress, err);
+    rc = open ? xw_qcow2_live_merge(disk, child, below.name, progress, err)
+              : merge_offline(disk, child, &below, progress, err);
     return rc < 0 ? rc : 1;
 }
 

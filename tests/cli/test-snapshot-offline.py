@@ -11,11 +11,12 @@ import json
 import os
 import pathlib
 import shutil
+import struct
 import sys
 import tempfile
 
 import tap
-from vms import NEEDED, Vm, tree
+from vms import NEEDED, SLOT, SLOTS, Vm, make_image, qemu, tree, write
 
 program = sys.argv[1]
 
@@ -306,6 +307,47 @@ def names_like_ours(scratch):
     vm.sound("an image called as a snapshot of another")
 
 
+def templates(scratch):
+    """An image that stands on another when it gets its first snapshot does so after the last is deleted."""
+    for form, relative in (("raw", False), ("raw", True), ("qcow2", False), ("qcow2", True)):
+        vm = Vm(program, scratch, disks=("xvda",))
+        base = (vm.images if relative else vm.folder) / f"base.{form}"
+        qemu("qemu-img", "create", "-q", "-f", form, base, str(SLOTS * SLOT))
+        write(base, {5: 55}, form)
+        vm.disks["xvda"].unlink()
+        make_image(vm.disks["xvda"], "-F", form, "-b", base.name if relative else base)
+        vm.present["xvda"][5] = 55
+        chain_of(vm, 2)
+        for name in ("s2", "s1"):
+            vm.delete(name)
+            wrong = vm.problems(unlisted=(base.name,))
+            tap.result(not wrong, f"on a {form} template: deleted {name}", "\n".join(wrong))
+        info = json.loads(qemu("qemu-img", "info", "--output=json", vm.disks["xvda"]))
+        tap.equal((info["backing-filename"], info["backing-filename-format"]),
+                  (base.name if relative else str(base), form), f"on a {form} template: name and format are as before")
+
+
+def templates_of_no_format(scratch):
+    """Older images do not say what they stand on."""
+    for form in ("qcow2", "raw"):
+        vm = Vm(program, scratch, disks=("xvda",))
+        base = vm.folder / f"base.{form}"
+        qemu("qemu-img", "create", "-q", "-f", form, base, str(SLOTS * SLOT))
+        write(base, {5: 55}, form)
+        image = vm.disks["xvda"]
+        image.unlink()
+        make_image(image, "-F", form, "-b", base)
+        data = image.read_bytes()
+        image.write_bytes(data.replace(struct.pack(">I", 0xE2792ACA), struct.pack(">I", 0x12345678), 1))
+        vm.present["xvda"][5] = 55
+        vm.create("s1")
+        if form == "qcow2":
+            vm.delete("s1")
+        else:
+            vm.refuses("does not say of what format that is", "delete", vm.config, "s1")
+        vm.sound(f"on a {form} template of no format")
+
+
 def emptied_records(scratch):
     """VMs without snapshots any more are in nobody's way."""
     first = Vm(program, scratch, disks=("xvda",), name="first")
@@ -320,7 +362,8 @@ def emptied_records(scratch):
 
 
 TESTS = (made_and_shown, reverted, branched, deleted, renamed, some_disks, dry_runs, found_again, other_disks,
-         known_by_uuid, odd_paths, names_like_ours, emptied_records)
+         known_by_uuid, odd_paths, names_like_ours, templates,
+         templates_of_no_format, emptied_records)
 
 if NEEDED:
     tap.skip("snapshots of VMs that do not run", f"{', '.join(NEEDED)} not installed")

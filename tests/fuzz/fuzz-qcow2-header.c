@@ -24,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (header.version < 2 || header.version > 3 || header.cluster_bits < 9 ||
         header.cluster_bits > 21 || strlen(header.backing) >= XW_QCOW2_NAME_SIZE ||
+        strlen(header.backing_format) >= sizeof(header.backing_format) ||
         header.l1_entries > 4 << 20 || header.l1_offset > INT64_MAX)
         abort();
     return 0;

@@ -170,6 +170,52 @@ static void backing_name_has_limits(void **state)
     assert_string_equal(header.backing, "");
 }
 
+/* Extensions begin behind the header: `at`, type, length, data. */
+static void put_extension(size_t at, uint32_t type, const char *text, uint32_t length)
+{
+    put32(at, type);
+    put32(at + 4, length);
+    memcpy(image + at + 8, text, strlen(text));
+}
+
+static void backing_format_is_found(void **state)
+{
+    struct xw_error err = XW_ERROR_INIT;
+    struct xw_qcow2_header header;
+
+    (void)state;
+    make_header();
+    assert_ok(parse(sizeof(image), &header, &err));
+    assert_string_equal(header.backing_format, "");
+    put_extension(104, 0x6803f857, "names", 9); /* another one first, padded to 16 */
+    put_extension(128, 0xe2792aca, "raw", 3);
+    assert_ok(parse(sizeof(image), &header, &err));
+    assert_string_equal(header.backing_format, "raw");
+    put32(100, 112); /* a longer header */
+    assert_ok(parse(sizeof(image), &header, &err));
+    assert_string_equal(header.backing_format, "");
+    make_header();
+    put32(4, 2);
+    put_extension(72, 0xe2792aca, "qcow2", 5);
+    assert_ok(parse(sizeof(image), &header, &err));
+    assert_string_equal(header.backing_format, "qcow2");
+    put32(76, UINT32_MAX);
+    assert_ok(parse(sizeof(image), &header, &err));
+    assert_string_equal(header.backing_format, "");
+    put32(76, 16); /* longer than any name of a format */
+    assert_ok(parse(sizeof(image), &header, &err));
+    assert_string_equal(header.backing_format, "");
+    make_header();
+    put32(100, UINT32_MAX);
+    assert_ok(parse(sizeof(image), &header, &err));
+    assert_string_equal(header.backing_format, "");
+    make_header();
+    put_extension(104, 0, "", 0); /* the end */
+    put_extension(112, 0xe2792aca, "raw", 3);
+    assert_ok(parse(sizeof(image), &header, &err));
+    assert_string_equal(header.backing_format, "");
+}
+
 /* An image of 128 KiB with its L1 table behind the first cluster. */
 static void put_image(const char *path, uint64_t first, uint64_t second)
 {
@@ -235,6 +281,7 @@ int main(void)
         cmocka_unit_test(version_2_is_shorter),
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(backing_name_has_limits),
+        cmocka_unit_test(backing_format_is_found),
         cmocka_unit_test(empty_is_without_l2_tables),
         cmocka_unit_test(a_table_that_is_not_there),
     };
