@@ -102,6 +102,7 @@ int xw_qcow2_header_parse(const void *data, size_t size, const char *path,
     ret->encrypted = fields.crypt_method != 0;
     ret->external_data =
         ret->version == 3 && (be64toh(fields.incompatible) & INCOMPATIBLE_EXTERNAL_DATA);
+    ret->snapshots = be32toh(fields.snapshots);
     ret->l1_entries = be32toh(fields.l1_size);
     ret->l1_offset = be64toh(fields.l1_offset);
     if (ret->l1_entries > MOST_L1 || ret->l1_offset > INT64_MAX)

@@ -23,6 +23,7 @@ struct xw_qcow2_header {
     bool external_data;                /* its data is in another file */
     char backing[XW_QCOW2_NAME_SIZE]; /* as it is written there; "": none */
     char backing_format[16];           /* as QEMU calls it; "": not written there */
+    uint32_t snapshots;                /* internal ones: 'qemu-img snapshot' */
     uint32_t l1_entries;
     uint64_t l1_offset;
 };

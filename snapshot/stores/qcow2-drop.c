@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -297,6 +298,20 @@ static int merge(struct xw_store_disk *disk, const char *child,
     return rc < 0 ? rc : 1;
 }
 
+/* Those of QEMU itself, made before ours: they are in the image that is removed in the end. */
+static int check_internal(const struct xw_store_disk *disk, struct xw_error *err)
+{
+    struct xw_qcow2_header header;
+    int rc = xw_qcow2_header_read(disk->data, &header, err);
+
+    if (rc || header.snapshots == 0)
+        return rc;
+    return xw_error_set(err, EBUSY,
+                        "disk %s: '%s' holds %" PRIu32 " snapshots made by 'qemu-img snapshot', which "
+                        "would be lost with it: delete those first ('qemu-img snapshot -d')",
+                        disk->vdev, disk->data, header.snapshots);
+}
+
 int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress,
                   struct xw_error *err)
 {
@@ -306,7 +321,9 @@ int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress
     *progress = (struct xw_store_progress){.wait_fd = -1};
     if (access(disk->data, F_OK) < 0 && errno == ENOENT)
         return 0;
-    rc = disk->child.pid ? 0 : finish_swap(disk, err);
+    rc = disk->child.pid ? 0 : check_internal(disk, err);
+    if (!rc && !disk->child.pid)
+        rc = finish_swap(disk, err);
     if (!rc)
         rc = find_child(disk, child, err);
     if (rc)

@@ -348,6 +348,23 @@ def templates_of_no_format(scratch):
         vm.sound(f"on a {form} template of no format")
 
 
+def internal_snapshots(scratch):
+    """What 'qemu-img snapshot' has made is in the image, and is not deleted with a snapshot of ours."""
+    vm = Vm(program, scratch, disks=("xvda",))
+    vm.write()
+    qemu("qemu-img", "snapshot", "-c", "mine", vm.disks["xvda"])
+    vm.write()
+    vm.create("s1")
+    vm.write()
+    said, _ = vm.refuses("holds 1 snapshots made by 'qemu-img snapshot'", "delete", vm.config, "s1")
+    data = vm.shown("s1")["disks"][0]["data"]
+    tap.result(data in said and "mine" in qemu("qemu-img", "snapshot", "-l", data), "it is named, and still there", said)
+    vm.sound("with a snapshot of QEMU's own")
+    qemu("qemu-img", "snapshot", "-d", "mine", data)
+    vm.delete("s1")
+    vm.sound("without it")
+
+
 def emptied_records(scratch):
     """VMs without snapshots any more are in nobody's way."""
     first = Vm(program, scratch, disks=("xvda",), name="first")
@@ -363,7 +380,7 @@ def emptied_records(scratch):
 
 TESTS = (made_and_shown, reverted, branched, deleted, renamed, some_disks, dry_runs, found_again, other_disks,
          known_by_uuid, odd_paths, names_like_ours, templates,
-         templates_of_no_format, emptied_records)
+         templates_of_no_format, internal_snapshots, emptied_records)
 
 if NEEDED:
     tap.skip("snapshots of VMs that do not run", f"{', '.join(NEEDED)} not installed")
