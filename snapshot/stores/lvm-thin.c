@@ -11,7 +11,8 @@
  * back into the LV that it came from only, and that is a removed one after the first revert; it
  * eats the snapshot; and it waits while the device is open, as it is where a guest is held. So:
  *
- *     LV (old)    LV.xw-ID.revert (new)       lvrename LV to LV.xw-ID.old
+ *     LV (old)    LV.xw-ID.revert (new)       lvchange -an LV, unless a guest is held; lvrename it
+ *                                             to LV.xw-ID.old
  *                 LV.xw-ID.revert             lvrename LV.xw-ID.revert to LV
  *     LV (new)    LV.xw-ID.old (old)          lvremove LV.xw-ID.old
  *
@@ -27,7 +28,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/killpoint.h"
 #include "snapshot/lvm.h"
 
 /*
@@ -184,43 +184,29 @@ static int revert_prepare(struct xw_store_disk *disk, struct xw_error *err)
     return rc ? rc : make_replacement(disk, err);
 }
 
-/* The device is gone after this, unless somebody has it open: then all stays as it is. */
-static int deactivate(const struct xw_store_disk *disk, struct xw_error *err)
-{
-    const char *const argv[] = {"lvchange", "-qq", "--activate", "n",
-                                disk->path + strlen("/dev/"), NULL};
-    int rc = xw_lvm_run(argv, err);
-
-    if (rc)
-        xw_error_prefix(err, "disk %s: '%s' is not reverted, since somebody has it open",
-                        disk->vdev, disk->path);
-    return rc;
-}
-
-static int rename_both(const struct xw_store_disk *disk, bool has_old, struct xw_error *err)
+/*
+ * Of a VM that is off, the old device must not be open: deactivation says so, and then it is no
+ * device any more. A guest that is held has it open, and is reset. All is one process: see above.
+ */
+static int swap(const struct xw_store_disk *disk, const struct xw_lvm_disk *of,
+                struct xw_error *err)
 {
     const char *vg_lv = disk->path + strlen("/dev/"), *lv = strrchr(disk->path, '/') + 1;
-    char old[XW_LVM_NAME_SIZE], fresh[2 * XW_LVM_NAME_SIZE], lines[8 * XW_LVM_NAME_SIZE];
+    char old[XW_LVM_NAME_SIZE], fresh[2 * XW_LVM_NAME_SIZE], lines[10 * XW_LVM_NAME_SIZE];
     int length = 0, rc;
 
     xw_lvm_data_name(disk, ".old", old);
     xw_lvm_data_path(disk, ".revert", fresh);
-    if (has_old)
-        length = snprintf(lines, sizeof(lines), "lvrename -qq %s %s\n", vg_lv, old);
+    if (of->lv && of->lv->active && !disk->held)
+        length = snprintf(lines, sizeof(lines), "lvchange -qq --activate n %s\n", vg_lv);
+    if (of->lv)
+        length += snprintf(lines + length, sizeof(lines) - (size_t)length,
+                           "lvrename -qq %s %s\n", vg_lv, old);
     snprintf(lines + length, sizeof(lines) - (size_t)length, "lvrename -qq %s %s\n", fresh, lv);
     rc = xw_lvm_run_lines(lines, err);
     if (rc)
-        xw_error_prefix(err, "disk %s: '%s' cannot be put in its place", disk->vdev, fresh);
+        xw_error_prefix(err, "disk %s: '%s' is not reverted", disk->vdev, disk->path);
     return rc;
-}
-
-/* Of a VM that is off it must not be open; a guest that is held has it open and is reset. */
-static int swap(const struct xw_store_disk *disk, const struct xw_lvm_disk *of,
-                struct xw_error *err)
-{
-    int rc = of->lv && of->lv->active && !disk->held ? deactivate(disk, err) : 0;
-
-    return rc ? rc : rename_both(disk, of->lv != NULL, err);
 }
 
 static int activate(const struct xw_store_disk *disk, struct xw_error *err)
