@@ -392,6 +392,13 @@ static int revert_undo(struct xw_store_disk *disk, struct xw_error *err)
     return change_tag(disk, "--deltag", disk->path + strlen("/dev/"), err);
 }
 
+static bool revert_waits(const struct xw_store_disk *disk)
+{
+    xw_auto_lvm_disk struct xw_lvm_disk of = {0};
+
+    return xw_lvm_disk_open(disk, &of, NULL) == 0 && is_tagged(disk, of.lv);
+}
+
 static int space(const struct xw_store_disk *disk, struct xw_snapshot_space *ret,
                  struct xw_error *err)
 {
@@ -421,6 +428,7 @@ const struct xw_store xw_store_lvm_thick = {
     .revert_check = revert_check,
     .revert_prepare = revert_prepare,
     .revert_swap = revert_swap,
+    .revert_waits = revert_waits,
     .revert_undo = revert_undo,
     .drop = xw_lvm_drop,
     .space = space,

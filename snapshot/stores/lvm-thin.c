@@ -216,8 +216,7 @@ static int activate(const struct xw_store_disk *disk, struct xw_error *err)
     int rc = xw_lvm_run(argv, err);
 
     if (rc)
-        xw_error_prefix(err, "disk %s: '%s' is reverted, but cannot be activated", disk->vdev,
-                        disk->path);
+        xw_error_prefix(err, "disk %s: '%s' cannot be activated", disk->vdev, disk->path);
     return rc;
 }
 
@@ -272,9 +271,48 @@ static int revert_settle(struct xw_store_disk *disk, struct xw_error *err)
     return rc ? rc : xw_lvm_remove(disk, ".old", err);
 }
 
+/* The LV may have been made inactive for a swap that then failed. */
 static int revert_undo(struct xw_store_disk *disk, struct xw_error *err)
 {
-    return xw_lvm_remove(disk, ".revert", err);
+    xw_auto_lvm_disk struct xw_lvm_disk of = {0};
+    int rc = xw_lvm_disk_open(disk, &of, err);
+
+    if (!rc && of.lv && !of.lv->active)
+        rc = activate(disk, err);
+    return rc ? rc : xw_lvm_remove(disk, ".revert", err);
+}
+
+static bool revert_waits(const struct xw_store_disk *disk)
+{
+    xw_auto_lvm_disk struct xw_lvm_disk of = {0};
+
+    return xw_lvm_disk_open(disk, &of, NULL) == 0 && of.lv &&
+           xw_lvm_data_find(&of, disk, ".revert");
+}
+
+/* As the device it is while it is active. Whoever reads it last makes it inactive. */
+static int expose(struct xw_store_disk *disk, bool on, struct xw_error *err)
+{
+    char path[2 * XW_LVM_NAME_SIZE];
+    const char *const argv[] = {"lvchange", "-qq", "--activate", on ? "y" : "n",
+                                "--ignoreactivationskip", path, NULL};
+    xw_auto_lvm_disk struct xw_lvm_disk of = {0};
+    const struct xw_lvm_volume *data;
+    int rc = xw_lvm_disk_open(disk, &of, err);
+
+    if (rc)
+        return rc;
+    data = xw_lvm_data_find(&of, disk, "");
+    if (!data)
+        return on ? gone(disk, disk->data, err) : 0;
+    if (data->active == on || data->open)
+        return 0;
+    xw_lvm_data_path(disk, "", path);
+    rc = xw_lvm_run(argv, err);
+    if (rc)
+        xw_error_prefix(err, "disk %s: '%s' cannot be %s", disk->vdev, disk->data,
+                        on ? "activated, to be read" : "deactivated");
+    return rc;
 }
 
 /*
@@ -304,8 +342,10 @@ const struct xw_store xw_store_lvm_thin = {
     .undo = xw_lvm_undo,
     .revert_prepare = revert_prepare,
     .revert_swap = revert_swap,
+    .revert_waits = revert_waits,
     .revert_settle = revert_settle,
     .revert_undo = revert_undo,
     .drop = xw_lvm_drop,
+    .expose = expose,
     .space = space,
 };
