@@ -227,7 +227,7 @@ lvcreate -qq -s -L 8M -n cow "$vg/thick-a" &&
     refused create "$work/cow.cfg" && says "is a snapshot itself"
 report $? "a thick snapshot as a disk is refused"
 lvremove -qqf "$vg/cow"
-lvcreate -qq -L 1900M -n filler -Wn "$vg" && refused create "$work/thick-a.cfg" &&
+lvcreate -qq -y -l 100%FREE -n filler -Wn "$vg" && refused create "$work/thick-a.cfg" &&
     says "MiB free"
 report $? "a thick snapshot without space for it is refused, with figures"
 lvremove -qqf "$vg/filler"
