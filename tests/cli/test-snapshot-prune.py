@@ -55,7 +55,7 @@ def by_number(scratch):
 
 def by_age(scratch):
     vm = five(scratch)
-    for name, age in (("s1", 9 * 86400), ("s2", 8 * 86400), ("s3", 7200)):
+    for name, age in (("s1", 9 * 86400), ("s2", 8 * 86400), ("s3", 7260)):
         made_ago(vm, name, age)
     goes(vm, [], "--older", "2w")
     goes(vm, ["s1"], "--older", "1w", "--keep", "4")
