@@ -7,8 +7,6 @@
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# With one processor a lab does not wait for its own locks when others want the machine.
-up s --cpus 1
 GUEST=web
 
 in_guest() {
@@ -25,9 +23,9 @@ snapshot() {
 
 # The first QEMU after a restore is read from the disk, for longer than libxl waits for it at times.
 started() {
-    exits 0 in_dom0 find /usr/libexec -name xen-qemu-system-i386 -exec '{}' --version ';'
+    exits 0 in_dom0 find /usr/libexec /usr/lib -name '*qemu-system-i386' -exec '{}' --version ';'
     says 'QEMU emulator'
-    exits 0 in_dom0 sh -c 'mkdir -p /srv && cd /srv && qemu-img create -q -f qcow2 a 64M &&
+    exits 0 in_dom0 sh -c 'mkdir -p /srv && cd /srv && rm -f * && qemu-img create -q -f qcow2 a 64M &&
         qemu-img create -q -f qcow2 b 32M'
     exits 0 lab guest s "$GUEST" --type "$TYPE" --disk format=qcow2,vdev=xvda,target=/srv/a \
         --disk format=qcow2,vdev=xvdb,target=/srv/b
@@ -60,9 +58,9 @@ snapshot_has() {
     done
 }
 
-# What no snapshot needs is not there.
+# What no snapshot needs is not there, nor names by which a QEMU of before 9.0 has its images open.
 files_are() {
-    exits 0 in_dom0 sh -c 'ls /srv | wc -l'
+    exits 0 in_dom0 sh -c 'ls /srv | grep -vc "[.]live$"'
     same "$1" "$(cat "$OUT")"
 }
 
@@ -133,6 +131,16 @@ branched() {
     exits 0 snapshot list "$GUEST" --tree
     same "$(printf '%s\n' "$GUEST" '└─ two' '   ├─ before-revert-1' '   └─ branch  ← present state')" \
         "$(cat "$OUT")"
+    if [ "$RELEASE" = bookworm ]; then
+        # Its QEMU knows what libxl has opened by the path only.
+        local before
+        exits 1 snapshot delete "$GUEST" two
+        says "can be deleted once the guest has been restarted"
+        guest_has 5
+        before=$(in_dom0 xl domid "$GUEST")
+        exits 0 in_dom0 xl reboot -w "$GUEST"
+        came_back "$before"
+    fi
     exits 0 snapshot delete "$GUEST" two
     guest_has 5
     snapshot_has branch 4
@@ -153,23 +161,33 @@ shut_down() {
 nothing_left() {
     exits 0 snapshot delete "$GUEST" branch
     exits 0 snapshot delete "$GUEST" before-revert-1
-    files_are 2
+    exits 0 in_dom0 ls /srv
+    same "$(printf 'a\nb')" "$(cat "$OUT")"
     exits 0 snapshot recover
     says "nothing was interrupted"
 }
 
-for TYPE in pv ${FULL:+pvh}; do
-    ok "$TYPE: a guest with two qcow2 disks" started
-    ok "$TYPE: a snapshot of it while it runs" created
-    ok "$TYPE: and another one" created_again
-    ok "$TYPE: xl reboot opens the right data" rebooted "xl reboot -w $GUEST"
-    ok "$TYPE: xl save and restore open the right data" \
+life() {
+    ok "$1: a guest with two qcow2 disks" started
+    ok "$1: a snapshot of it while it runs" created
+    ok "$1: and another one" created_again
+    ok "$1: xl reboot opens the right data" rebooted "xl reboot -w $GUEST"
+    ok "$1: xl save and restore open the right data" \
         rebooted "xl save $GUEST /root/saved && xl restore /root/saved && rm /root/saved"
-    ok "$TYPE: a snapshot is deleted while it runs" deleted_live
-    ok "$TYPE: a revert is refused while it runs" refused_while_it_runs
-    ok "$TYPE: a revert with a restart" reverted
-    ok "$TYPE: a branch, and the loss of what both came from" branched
-    ok "$TYPE: a revert while it is off, and xl create after it" shut_down
-    ok "$TYPE: nothing is left of deleted snapshots" nothing_left
+    ok "$1: a snapshot is deleted while it runs" deleted_live
+    ok "$1: a revert is refused while it runs" refused_while_it_runs
+    ok "$1: a revert with a restart" reverted
+    ok "$1: a branch, and the loss of what both came from" branched
+    ok "$1: a revert while it is off, and xl create after it" shut_down
+    ok "$1: nothing is left of deleted snapshots" nothing_left
+}
+
+# With one processor a lab does not wait for its own locks when others want the machine.
+for RELEASE in trixie ${FULL:+bookworm}; do
+    up s --cpus 1 --release "$RELEASE"
+    for TYPE in pv ${FULL:+pvh}; do
+        life "$RELEASE $TYPE"
+    done
+    lab down s
 done
 finish
