@@ -100,10 +100,13 @@ static int prune(struct cli_call *call, struct xw_snapshots *snapshots, const st
 static int run_prune(struct cli_call *call, struct xw_error *err)
 {
     const char *older = cli_string(call, "older");
-    struct rule rule = {.now_ms = (int64_t)time(NULL) * 1000};
+    struct rule rule = {0};
     struct cli_snapshots open;
+    struct timespec now;
     int rc = cli_number(call, "keep", 0, UINT32_MAX, &rule.keep, err);
 
+    clock_gettime(CLOCK_REALTIME, &now);
+    rule.now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     if (!rc && !older && !cli_string(call, "keep"))
         return cli_misuse(call, err, "say which: --keep N, --older AGE, or both");
     if (!rc && older)
