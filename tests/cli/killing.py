@@ -3,8 +3,8 @@
 
 Right after the kill, before anything else runs, the disks hold what they should: a VM could be started. The
 next command then finishes or undoes the operation: all snapshots that are listed have their content, and no
-file is left that nobody owns. In the normal run every third point is taken, another third each hour of the
-day; with FULL=yes all of them are.
+file is left that nobody owns. In the normal run one of PARTS points is taken, others each hour of the day;
+with FULL=yes all of them are.
 """
 import collections
 import copy
@@ -17,6 +17,11 @@ import tap
 from vms import quick_content
 
 full = bool(os.environ.get("FULL"))
+PARTS = 5
+
+
+def is_chosen(number):
+    return full or number % PARTS == int(time.time() // 3600) % PARTS
 
 
 def save(vm, template):
@@ -98,10 +103,7 @@ def walk(vm, name, words, outcomes, template, runs=False):
     operation = words[0]
     tap.result(f"{operation}/begin:1" in points and f"{operation}/done:1" in points and len(points) > 8,
                f"{name}: it has points", points)
-    chosen = list(enumerate(points))
-    if not full:
-        third = int(time.time() // 3600) % 3
-        chosen = [pair for pair in chosen if pair[0] % 3 == third]
+    chosen = [(number, point) for number, point in enumerate(points) if is_chosen(number)]
     for number, point in chosen:
         restore(vm, template)
         status = vm.run(*words, XENWRIGHT_KILL_AT=point).returncode
@@ -110,7 +112,7 @@ def walk(vm, name, words, outcomes, template, runs=False):
         ends = [copy.deepcopy(outcome) for outcome in outcomes]
         if runs and not wrong:
             ends = runs_meanwhile(vm, ends)
-        wrong += settle(vm, number // 3 if not full else number, ends)
+        wrong += settle(vm, number if full else number // PARTS, ends)
         tap.result(not wrong, f"{name}, killed at {point}", "\n".join(wrong))
     restore(vm, template)
     vm.kept, vm.present = outcomes[0]
@@ -127,13 +129,13 @@ def walk_recovery(vm, name, words, first, outcomes, template):
     points = points_of(vm, ["recover"])
     tap.result(points, f"{name}, killed at {first}: the recovery has points", points)
     for number, point in enumerate(points):
-        if not full and number % 3 != int(time.time() // 3600) % 3:
+        if not is_chosen(number):
             continue
         restore(vm, halfway)
         status = vm.run("recover", XENWRIGHT_KILL_AT=point).returncode
         wrong = [] if status == -9 else [f"this point was not passed: status {status}"]
         wrong += is_right_at_once(vm, [present for _, present in outcomes])
-        wrong += settle(vm, number // 3 if not full else number, [copy.deepcopy(outcome) for outcome in outcomes])
+        wrong += settle(vm, number if full else number // PARTS, [copy.deepcopy(outcome) for outcome in outcomes])
         tap.result(not wrong, f"{name}, killed at {first}, and then at {point}", "\n".join(wrong))
     restore(vm, template)
     vm.kept, vm.present = outcomes[0]
