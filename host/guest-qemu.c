@@ -123,8 +123,14 @@ int xw_guest_qemu_disk(struct xw_guest_qemu *qemu, const char *vdev, json_t **re
                         vdev, qemu->domid);
 }
 
-int xw_guest_qemu_image(struct xw_guest_qemu *qemu, const char *driver, const char *file,
-                        json_t **ret, struct xw_error *err)
+/* The node beneath a format node has the same file. */
+static bool is_protocol(const char *driver)
+{
+    return !strcmp(driver, "file") || !strcmp(driver, "host_device");
+}
+
+int xw_guest_qemu_image(struct xw_guest_qemu *qemu, const char *file, json_t **ret,
+                        struct xw_error *err)
 {
     xw_auto_json json_t *nodes = NULL;
     json_t *node;
@@ -136,7 +142,7 @@ int xw_guest_qemu_image(struct xw_guest_qemu *qemu, const char *driver, const ch
         return rc;
     json_array_foreach(nodes, i, node)
     {
-        if (strcmp(text_of(node, "drv"), driver) != 0 || strcmp(text_of(node, "file"), file) != 0)
+        if (is_protocol(text_of(node, "drv")) || strcmp(text_of(node, "file"), file) != 0)
             continue;
         *ret = json_incref(node);
         return 0;

@@ -32,10 +32,10 @@ int xw_guest_qemu_disk(struct xw_guest_qemu *qemu, const char *vdev, json_t **re
                        struct xw_error *err);
 
 /*
- * The format node (driver `driver`) on the image file `file`, as QEMU knows that by name, of
+ * The format node (of qcow2, raw, …) on the image file `file`, as QEMU knows that by name, of
  * "query-named-block-nodes"; a new reference. -ENOENT: there is none.
  */
-int xw_guest_qemu_image(struct xw_guest_qemu *qemu, const char *driver, const char *file,
-                        json_t **ret, struct xw_error *err);
+int xw_guest_qemu_image(struct xw_guest_qemu *qemu, const char *file, json_t **ret,
+                        struct xw_error *err);
 
 #endif

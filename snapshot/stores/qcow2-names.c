@@ -44,7 +44,7 @@ static bool is_needed(const struct xw_store_disk *disk, const char *name)
     if (!disk->running)
         return false;
     /* Without a word from QEMU: it may be. */
-    return !disk->qemu || xw_guest_qemu_image(disk->qemu, "qcow2", name, &node, NULL) != -ENOENT;
+    return !disk->qemu || xw_guest_qemu_image(disk->qemu, name, &node, NULL) != -ENOENT;
 }
 
 int xw_qcow2_sweep(const struct xw_store_disk *disk, struct xw_error *err)
@@ -82,7 +82,7 @@ static int find_stale(const struct xw_store_disk *disk, const char *backing, jso
                       struct xw_error *err)
 {
     const json_t *image;
-    int rc = xw_guest_qemu_image(disk->qemu, "qcow2", disk->path, ret, err);
+    int rc = xw_guest_qemu_image(disk->qemu, disk->path, ret, err);
 
     if (rc)
         return rc;
@@ -106,14 +106,14 @@ int xw_qcow2_find_node(const struct xw_store_disk *disk, const char *image, json
     *stale = false;
     if (!strcmp(image, disk->path))
         return xw_guest_qemu_disk(disk->qemu, disk->vdev, ret, err);
-    rc = xw_guest_qemu_image(disk->qemu, "qcow2", image, ret, err);
+    rc = xw_guest_qemu_image(disk->qemu, image, ret, err);
     if (rc != -ENOENT)
         return rc;
     rc = xw_qcow2_header_read(image, &header, err);
     if (rc)
         return rc;
     snprintf(live, sizeof(live), "%s%s", header.backing, LIVE);
-    if (header.backing[0] && xw_guest_qemu_image(disk->qemu, "qcow2", live, ret, NULL) == 0)
+    if (header.backing[0] && xw_guest_qemu_image(disk->qemu, live, ret, NULL) == 0)
         return 0;
     *stale = true;
     return find_stale(disk, header.backing, ret, err);
