@@ -12,9 +12,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "host/libxl-lock.h"
 
 #define QUERY_MS 10000
+#define DESCRIPTION_MAX (64 * 1024)
 
 struct xw_guest_qemu {
     uint32_t domid;
@@ -82,15 +84,40 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-/* How many of the disks that QEMU serves have this file. */
-static int count_file(const json_t *blocks, const char *file)
+void xw_guest_qemu_file(const json_t *node, char out[PATH_MAX])
 {
+    static const struct xw_json_limits limits = {.size = DESCRIPTION_MAX, .depth = 64};
+    const char *text = text_of(node, "file");
+    xw_auto_json json_t *description = NULL;
+
+    if (!strncmp(text, "json:", 5)) {
+        if (xw_json_parse(text + 5, strlen(text + 5), "QEMU's node", &limits, &description, NULL))
+            text = "";
+        else
+            text = text_of(json_object_get(description, "file"), "filename");
+    }
+    snprintf(out, PATH_MAX, "%s", text);
+}
+
+static bool has_file(const json_t *node, const char *file)
+{
+    char name[PATH_MAX];
+
+    xw_guest_qemu_file(node, name);
+    return !strcmp(name, file);
+}
+
+/* How many of the disks that QEMU serves have the file of this one. */
+static int count_file(const json_t *blocks, const json_t *inserted)
+{
+    char file[PATH_MAX];
     json_t *block;
     size_t i;
     int count = 0;
 
+    xw_guest_qemu_file(inserted, file);
     json_array_foreach(blocks, i, block)
-        count += !strcmp(text_of(json_object_get(block, "inserted"), "file"), file);
+        count += has_file(json_object_get(block, "inserted"), file);
     return count;
 }
 
@@ -110,7 +137,7 @@ int xw_guest_qemu_disk(struct xw_guest_qemu *qemu, const char *vdev, json_t **re
 
         if (!is_of_disk(text_of(inserted, "node-name"), vdev))
             continue;
-        if (count_file(blocks, text_of(inserted, "file")) > 1)
+        if (count_file(blocks, inserted) > 1)
             return xw_error_set(err, EBUSY,
                                 "disk %s: the guest has not yet (or never) changed from the emulated "
                                 "disk to the PV one, so QEMU has its image open twice; wait until its "
@@ -142,7 +169,7 @@ int xw_guest_qemu_image(struct xw_guest_qemu *qemu, const char *file, json_t **r
         return rc;
     json_array_foreach(nodes, i, node)
     {
-        if (is_protocol(text_of(node, "drv")) || strcmp(text_of(node, "file"), file) != 0)
+        if (is_protocol(text_of(node, "drv")) || !has_file(node, file))
             continue;
         *ret = json_incref(node);
         return 0;

@@ -7,6 +7,7 @@
 #ifndef XENWRIGHT_HOST_GUEST_QEMU_H
 #define XENWRIGHT_HOST_GUEST_QEMU_H
 
+#include <limits.h>
 #include <stdint.h>
 
 #include "host/qmp.h"
@@ -37,5 +38,12 @@ int xw_guest_qemu_disk(struct xw_guest_qemu *qemu, const char *vdev, json_t **re
  */
 int xw_guest_qemu_image(struct xw_guest_qemu *qemu, const char *file, json_t **ret,
                         struct xw_error *err);
+
+/*
+ * The name by which QEMU knows the file of a node ("inserted" of "query-block", or a node of
+ * "query-named-block-nodes"): "file" of it, or where that is a "json:" description, as it is for an image
+ * whose backing file is not the one in its header, what that holds. "": none.
+ */
+void xw_guest_qemu_file(const json_t *node, char out[PATH_MAX]);
 
 #endif

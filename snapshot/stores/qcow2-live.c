@@ -129,13 +129,14 @@ static int add_file_node(const struct xw_store_disk *disk, const json_t *root, c
  */
 static int find_root(const struct xw_store_disk *disk, json_t **ret, struct xw_error *err)
 {
-    const char *file = NULL;
+    char file[PATH_MAX];
     int rc = xw_guest_qemu_disk(disk->qemu, disk->vdev, ret, err);
 
-    if (!rc)
-        rc = xw_json_string(*ret, "QEMU's disk", "file", &file, err);
-    if (rc || !strcmp(file, disk->data) || same_file(file, disk->path))
+    if (rc)
         return rc;
+    xw_guest_qemu_file(*ret, file);
+    if (!strcmp(file, disk->data) || same_file(file, disk->path))
+        return 0;
     return xw_error_set(err, EBUSY, "disk %s: QEMU has '%s' open for it, not '%s'", disk->vdev, file,
                         disk->path);
 }
@@ -212,11 +213,15 @@ int xw_qcow2_live_add_actions(struct xw_store_disk *disk, json_t *actions, struc
 int xw_qcow2_live_find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_error *err)
 {
     xw_auto_json json_t *root = NULL;
+    char file[PATH_MAX], live[PATH_MAX];
     int rc = xw_guest_qemu_disk(disk->qemu, disk->vdev, &root, err);
 
     if (rc)
         return rc;
-    *ret = !strcmp(backing_of(root), disk->data) ? XW_STORE_TAKEN : XW_STORE_PREPARED;
+    xw_guest_qemu_file(root, file);
+    xw_qcow2_live_name(disk, live);
+    *ret = !strcmp(backing_of(root), disk->data) || !strcmp(file, live) ? XW_STORE_TAKEN
+                                                                        : XW_STORE_PREPARED;
     return 0;
 }
 
@@ -227,8 +232,7 @@ int xw_qcow2_live_find(struct xw_store_disk *disk, enum xw_store_found *ret, str
 int xw_qcow2_live_undo(struct xw_store_disk *disk, struct xw_error *err)
 {
     xw_auto_json json_t *root = NULL;
-    char file[NODE_SIZE], back[NODE_SIZE];
-    const char *name;
+    char file[NODE_SIZE], back[NODE_SIZE], name[PATH_MAX] = "";
     int rc = find_root(disk, &root, err);
 
     if (!rc)
@@ -236,7 +240,7 @@ int xw_qcow2_live_undo(struct xw_store_disk *disk, struct xw_error *err)
     if (!rc)
         rc = node_name(disk, "-b", back, err);
     if (!rc)
-        rc = xw_json_string(root, "QEMU's disk", "file", &name, err);
+        xw_guest_qemu_file(root, name);
     if (!rc && !strcmp(name, disk->data)) {
         rc = add_file_node(disk, root, back, disk->path, err);
         if (!rc)
