@@ -185,15 +185,39 @@ static int hold(struct revert *revert, struct xw_error *err)
     return rc;
 }
 
-/* The present state as a snapshot, of all disks that the VM has. */
+/* What the VM calls the disks now that are to be put back; ends with NULL. NULL: out of memory. */
+static const char **present_names(const struct revert *revert)
+{
+    size_t count = 0;
+    const char **names;
+
+    for (const struct xw_store_disk *disk = revert->disks; disk; disk = disk->next)
+        count++;
+    names = calloc(count + 1, sizeof(*names));
+    count = 0;
+    for (const struct xw_store_disk *disk = revert->disks; disk && names; disk = disk->next) {
+        const struct xw_store_disk *present = revert->session.subject.disks;
+
+        while (present && strcmp(present->path, disk->path) != 0)
+            present = present->next;
+        names[count++] = present ? present->vdev : disk->vdev;
+    }
+    return names;
+}
+
+/* The present state as a snapshot, of those disks that are put back. */
 static int keep(struct revert *revert, struct xw_error *err)
 {
-    const struct xw_snapshot_create request = {.quiesce = XW_QUIESCE_PAUSE};
+    xw_auto_free const char **names = NULL;
+    struct xw_snapshot_create request = {.quiesce = XW_QUIESCE_PAUSE};
     struct xw_create create = {0};
     int rc;
 
     if (revert->discard_current)
         return 0;
+    request.vdevs = names = present_names(revert);
+    if (!names)
+        return xw_error_set(err, ENOMEM, "'%s': out of memory", revert->domain);
     rc = xw_create_plan(&revert->session, &request, true, &create, err);
     if (!rc) {
         create.standstill = revert->session.subject.running ? &revert->standstill : NULL;
