@@ -69,8 +69,7 @@ static const char *backing_of(const json_t *node)
 static int node_on(const struct xw_store_disk *disk, const char *file, json_t **holder,
                    const char **ret, struct xw_error *err)
 {
-    bool stale;
-    int rc = xw_qcow2_find_node(disk, file, holder, &stale, err);
+    int rc = xw_guest_qemu_image(disk->qemu, file, holder, err);
 
     return rc ? rc : xw_json_string(*holder, "QEMU's node", "node-name", ret, err);
 }
@@ -142,11 +141,12 @@ static int find_root(const struct xw_store_disk *disk, json_t **ret, struct xw_e
 }
 
 /*
- * Can this QEMU be told another name? Before version 9.0 it took the lock of an I/O thread around what uses
- * its nodes, and blockdev-reopen did not: it aborts ("qemu_mutex_unlock_impl: Operation not permitted")
- * when it closes the former file node while the guest writes. Seen with 7.2.22.
+ * May this QEMU's nodes be changed under a guest? Before version 9.0 it took the lock of an I/O thread
+ * around what uses them, and some commands did not: blockdev-reopen aborts ("qemu_mutex_unlock_impl:
+ * Operation not permitted") when it closes the former file node while the guest writes, block-stream ends
+ * QEMU when it changes what an image in the middle of a chain stands on. Both seen with 7.2.22.
  */
-static int can_be_told(const struct xw_store_disk *disk, bool *ret, struct xw_error *err)
+static int may_change(const struct xw_store_disk *disk, bool *ret, struct xw_error *err)
 {
     xw_auto_json json_t *version = NULL;
     const json_t *numbers;
@@ -189,7 +189,7 @@ int xw_qcow2_live_add_actions(struct xw_store_disk *disk, json_t *actions, struc
     xw_auto_json json_t *root = NULL;
     char overlay[NODE_SIZE], live[PATH_MAX];
     bool told = false;
-    int rc = can_be_told(disk, &told, err);
+    int rc = may_change(disk, &told, err);
 
     if (!rc)
         rc = find_root(disk, &root, err);
@@ -278,16 +278,8 @@ static int start_stream(const struct xw_store_disk *disk, const char *job, const
 {
     xw_auto_json json_t *top = NULL, *bottom = NULL;
     const char *node, *base = NULL;
-    bool stale = false;
-    int rc = xw_qcow2_find_node(disk, child, &top, &stale, err);
+    int rc = node_on(disk, child, &top, &node, err);
 
-    if (!rc && stale)
-        rc = xw_error_set(err, EBUSY,
-                          "disk %s: the guest's QEMU knows '%s' by a name that is another file's by now: "
-                          "the snapshot can be deleted once the guest has been restarted",
-                          disk->vdev, child);
-    if (!rc)
-        rc = xw_json_string(top, "QEMU's node", "node-name", &node, err);
     if (!rc && below[0])
         rc = node_on(disk, below, &bottom, &base, err);
     if (rc)
@@ -336,11 +328,20 @@ int xw_qcow2_live_merge(struct xw_store_disk *disk, const char *child, const cha
     const json_t *job;
     const char *status, *node;
     char id[NODE_SIZE];
-    int rc = node_name(disk, "", id, err);
+    bool may = false;
+    int rc;
 
-    if (!rc && !disk->qemu)
+    if (!disk->qemu)
         return xw_error_set(err, EBUSY, "disk %s: '%s' is open, but not in the guest's QEMU",
                             disk->vdev, child);
+    rc = may_change(disk, &may, err);
+    if (!rc && !may)
+        return xw_error_set(err, EBUSY,
+                            "disk %s: '%s' needs what the snapshot holds, and the guest's QEMU is too old (it "
+                            "takes 9.0) to give it that safely: delete the snapshot while the guest is off",
+                            disk->vdev, child);
+    if (!rc)
+        rc = node_name(disk, "", id, err);
     if (!rc)
         rc = find_job(disk, id, &jobs, &job, err);
     if (rc)

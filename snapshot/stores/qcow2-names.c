@@ -7,8 +7,8 @@
  * gets the image's path as its other one only after QEMU has gone over to it, while the guest still stands
  * still. The second name stays for as long as that QEMU has the image open by it.
  *
- * What libxl itself has opened is known by the image's path, which then leads to another file: it is
- * stale. As a backing file it is only read, and never opened again.
+ * What libxl itself has opened is known by the image's path, which then leads to another file. As a
+ * backing file it is only read, and never opened again.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -68,53 +68,4 @@ int xw_qcow2_sweep(const struct xw_store_disk *disk, struct xw_error *err)
             rc = xw_beside_remove(disk, path, err);
     }
     return rc;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
-/* The one that libxl opened, by the path, and that is now what `image` is called: they stand on the same. */
-static int find_stale(const struct xw_store_disk *disk, const char *backing, json_t **ret,
-                      struct xw_error *err)
-{
-    const json_t *image;
-    int rc = xw_guest_qemu_image(disk->qemu, disk->path, ret, err);
-
-    if (rc)
-        return rc;
-    image = json_object_get(*ret, "image");
-    if (!strcmp(text_of(image, "full-backing-filename"), backing) ||
-        !strcmp(text_of(image, "backing-filename"), backing))
-        return 0;
-    json_decref(*ret);
-    *ret = NULL;
-    return xw_error_set(err, ENOENT, "disk %s: the guest's QEMU does not have it open as expected",
-                        disk->vdev);
-}
-
-int xw_qcow2_find_node(const struct xw_store_disk *disk, const char *image, json_t **ret, bool *stale,
-                       struct xw_error *err)
-{
-    struct xw_qcow2_header header;
-    char live[PATH_MAX];
-    int rc;
-
-    *stale = false;
-    if (!strcmp(image, disk->path))
-        return xw_guest_qemu_disk(disk->qemu, disk->vdev, ret, err);
-    rc = xw_guest_qemu_image(disk->qemu, image, ret, err);
-    if (rc != -ENOENT)
-        return rc;
-    rc = xw_qcow2_header_read(image, &header, err);
-    if (rc)
-        return rc;
-    snprintf(live, sizeof(live), "%s%s", header.backing, LIVE);
-    if (header.backing[0] && xw_guest_qemu_image(disk->qemu, live, ret, NULL) == 0)
-        return 0;
-    *stale = true;
-    return find_stale(disk, header.backing, ret, err);
 }

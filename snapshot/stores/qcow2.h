@@ -23,14 +23,6 @@ void xw_qcow2_live_name(const struct xw_store_disk *disk, char out[PATH_MAX]);
 /* Remove those of this disk that no QEMU has open any more. */
 int xw_qcow2_sweep(const struct xw_store_disk *disk, struct xw_error *err);
 
-/*
- * The format node of disk->qemu on `image`, by whichever name QEMU knows it; a new reference. *stale: that
- * name leads to another file by now, so the node must never be opened again, which a change of what it
- * may do would bring.
- */
-int xw_qcow2_find_node(const struct xw_store_disk *disk, const char *image, json_t **ret, bool *stale,
-                       struct xw_error *err);
-
 /* qcow2-live.c: under a running guest, through disk->qemu. */
 int xw_qcow2_live_add_actions(struct xw_store_disk *disk, json_t *actions, struct xw_error *err);
 int xw_qcow2_live_find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_error *err);

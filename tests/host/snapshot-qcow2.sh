@@ -102,7 +102,19 @@ rebooted() {
     snapshot_has two 2
 }
 
+# A QEMU of before 9.0 would not survive it.
+too_old() {
+    exits 1 snapshot delete "$GUEST" "$1"
+    says "too old (it takes 9.0)" "delete the snapshot while the guest is off"
+}
+
 deleted_live() {
+    if [ "$RELEASE" = bookworm ]; then
+        too_old one
+        guest_has 3
+        snapshot_has one 1
+        return
+    fi
     exits 0 snapshot delete "$GUEST" one
     guest_has 3
     snapshot_has two 2
@@ -129,19 +141,12 @@ branched() {
     exits 0 snapshot create "$GUEST" branch
     write_seed 5
     exits 0 snapshot list "$GUEST" --tree
-    same "$(printf '%s\n' "$GUEST" '└─ two' '   ├─ before-revert-1' '   └─ branch  ← present state')" \
-        "$(cat "$OUT")"
+    says '─ two' '   ├─ before-revert-1' '   └─ branch  ← present state'
     if [ "$RELEASE" = bookworm ]; then
-        # Its QEMU knows what libxl has opened by the path only.
-        local before
-        exits 1 snapshot delete "$GUEST" two
-        says "can be deleted once the guest has been restarted"
-        guest_has 5
-        before=$(in_dom0 xl domid "$GUEST")
-        exits 0 in_dom0 xl reboot -w "$GUEST"
-        came_back "$before"
+        too_old two
+    else
+        exits 0 snapshot delete "$GUEST" two
     fi
-    exits 0 snapshot delete "$GUEST" two
     guest_has 5
     snapshot_has branch 4
     snapshot_has before-revert-1 3
@@ -159,6 +164,11 @@ shut_down() {
 }
 
 nothing_left() {
+    if [ "$RELEASE" = bookworm ]; then
+        exits 0 snapshot delete "$GUEST" one
+        exits 0 snapshot delete "$GUEST" two
+        snapshot_has branch 4
+    fi
     exits 0 snapshot delete "$GUEST" branch
     exits 0 snapshot delete "$GUEST" before-revert-1
     exits 0 in_dom0 ls /srv
