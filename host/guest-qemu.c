@@ -58,6 +58,11 @@ void xw_guest_qemu_close(struct xw_guest_qemu *qemu)
     free(qemu);
 }
 
+uint32_t xw_guest_qemu_domid(const struct xw_guest_qemu *qemu)
+{
+    return qemu->domid;
+}
+
 struct xw_qmp *xw_guest_qemu_qmp(const struct xw_guest_qemu *qemu)
 {
     return qemu->qmp;

@@ -22,6 +22,7 @@ int xw_guest_qemu_open(uint32_t domid, const char *uuid, int timeout_ms,
                        struct xw_guest_qemu **ret, struct xw_error *err);
 void xw_guest_qemu_close(struct xw_guest_qemu *qemu); /* NULL is allowed */
 
+uint32_t xw_guest_qemu_domid(const struct xw_guest_qemu *qemu);
 struct xw_qmp *xw_guest_qemu_qmp(const struct xw_guest_qemu *qemu);
 
 /*

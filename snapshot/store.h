@@ -27,6 +27,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include <xenwright/snapshot.h>
 
@@ -51,6 +52,8 @@ struct xw_store_disk {
     bool held;                  /* that guest stands still, and will not run on as it is */
     bool late;                  /* its path leads to the new image only after QEMU's transaction */
     struct xw_child child;      /* a program that drop waits for; pid 0: none */
+    char merging[PATH_MAX];     /* what that program works for, and what it was when that began */
+    struct stat seen;
 };
 
 /* What of a snapshot is on the storage. */

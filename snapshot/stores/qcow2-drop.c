@@ -6,10 +6,9 @@
  *
  * By whom the content is taken over:
  *   - an image that a guest has open: by the guest's QEMU (block-stream);
- *   - another snapshot's: by qemu-img rebase, in place. A VM that is started meanwhile only reads it,
- *     and reads the same at every moment;
- *   - the present state of a VM that does not run: by qemu-img rebase on a copy, which then takes the
- *     image's place. Were it changed in place, a VM started meanwhile would write to it too.
+ *   - any other: by qemu-img rebase on a copy, which then takes its place. In place, a kill between the new
+ *     header and the tables that belong to it would lose content; and a VM that is started meanwhile would
+ *     write to the present state too.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -148,18 +147,18 @@ static int check_rebase(struct xw_store_disk *disk, struct xw_store_progress *pr
                         disk->vdev, disk->data);
 }
 
-static int copy_image(const struct xw_store_disk *disk, const char *copy, struct xw_error *err)
+static int copy_image(struct xw_store_disk *disk, const char *child, const char *copy,
+                      struct xw_error *err)
 {
-    xw_auto_close int from = open(disk->path, O_RDONLY | O_CLOEXEC);
+    xw_auto_close int from = open(child, O_RDONLY | O_CLOEXEC);
     xw_auto_close int to = open(copy, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     int rc;
 
-    if (from < 0 || to < 0)
-        return xw_error_set_errno(err, "disk %s: a copy of '%s' to '%s'", disk->vdev, disk->path,
-                                  copy);
+    if (from < 0 || to < 0 || fstat(from, &disk->seen) < 0)
+        return xw_error_set_errno(err, "disk %s: a copy of '%s' to '%s'", disk->vdev, child, copy);
     rc = xw_sparse_copy(from, to, NULL, NULL, err);
     if (rc)
-        xw_error_prefix(err, "disk %s: a copy of '%s' to '%s'", disk->vdev, disk->path, copy);
+        xw_error_prefix(err, "disk %s: a copy of '%s' to '%s'", disk->vdev, child, copy);
     return rc ? rc : xw_beside_adopt(disk, to, err);
 }
 
@@ -172,59 +171,82 @@ static int sync_copy(const struct xw_store_disk *disk, const char *copy, struct 
     return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, copy);
 }
 
-/* The present state of a VM that does not run. */
-static int merge_present(struct xw_store_disk *disk, const struct below *below,
-                         struct xw_store_progress *progress, struct xw_error *err)
+/* A VM may have been started since the copy was made, and have ended by now. */
+static int check_unchanged(const struct xw_store_disk *disk, struct xw_error *err)
+{
+    struct stat now;
+
+    if (stat(disk->merging, &now) == 0 && now.st_ino == disk->seen.st_ino &&
+        now.st_size == disk->seen.st_size && now.st_mtim.tv_sec == disk->seen.st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == disk->seen.st_mtim.tv_nsec)
+        return 0;
+    return xw_error_set(err, EBUSY,
+                        "disk %s: '%s' was written to meanwhile, and is left as it is; the deletion can be "
+                        "tried again",
+                        disk->vdev, disk->merging);
+}
+
+/* Nobody writes to another snapshot's image; who has it open goes on with the old file, which reads alike. */
+static int replace(const struct xw_store_disk *disk, const char *copy, struct xw_error *err)
+{
+    if (!strcmp(disk->merging, disk->path))
+        return xw_beside_swap(disk, copy, err);
+    if (rename(copy, disk->merging) == 0)
+        return xw_file_sync_folder_of(AT_FDCWD, disk->merging, err);
+    return xw_error_set_errno(err, "disk %s: '%s' cannot take the place of '%s'", disk->vdev, copy,
+                              disk->merging);
+}
+
+static int start_merge(struct xw_store_disk *disk, const char *child, const struct below *below,
+                       struct xw_store_progress *progress, struct xw_error *err)
 {
     char copy[PATH_MAX];
     int rc;
 
     xw_beside_name(disk, ".new", copy);
-    if (disk->child.pid == 0) {
-        rc = copy_image(disk, copy, err);
-        xw_kill_point("qcow2/copied");
-        if (!rc)
-            rc = start_rebase(disk, copy, below, err);
-        progress->wait_fd = disk->child.pidfd;
-        rc = rc ? rc : 1;
-    } else {
-        rc = check_rebase(disk, progress, err);
-        if (!rc)
-            rc = sync_copy(disk, copy, err);
-        xw_kill_point("qcow2/copy-synced");
-        if (!rc)
-            rc = xw_beside_swap(disk, copy, err);
-    }
-    if (rc < 0)
+    snprintf(disk->merging, sizeof(disk->merging), "%s", child);
+    rc = copy_image(disk, child, copy, err);
+    xw_kill_point("qcow2/copied");
+    if (!rc)
+        rc = start_rebase(disk, copy, below, err);
+    progress->wait_fd = disk->child.pidfd;
+    if (rc)
+        xw_beside_remove(disk, copy, NULL);
+    return rc ? rc : 1;
+}
+
+static int go_on_merging(struct xw_store_disk *disk, struct xw_store_progress *progress,
+                         struct xw_error *err)
+{
+    char copy[PATH_MAX];
+    int rc = check_rebase(disk, progress, err);
+
+    if (rc == 1)
+        return 1;
+    xw_beside_name(disk, ".new", copy);
+    if (!rc)
+        rc = sync_copy(disk, copy, err);
+    xw_kill_point("qcow2/copy-synced");
+    if (!rc)
+        rc = check_unchanged(disk, err);
+    if (!rc)
+        rc = replace(disk, copy, err);
+    if (rc)
         xw_beside_unswap(disk, copy, NULL);
-    return rc;
+    return rc ? rc : 1;
 }
 
 /*
- * A kill while the copy took the image's place may have left the old image. The copy itself is of no
- * use after a kill: the VM may have run since.
+ * A kill while the copy took the image's place may have left the old image, or the copy under its former
+ * name where the image was put back. The copy itself is of no use after a kill: the VM may have run since.
  */
 static int finish_swap(const struct xw_store_disk *disk, struct xw_error *err)
 {
     char copy[PATH_MAX];
 
     xw_beside_name(disk, ".new", copy);
-    return access(copy, F_OK) == 0 ? 0 : xw_beside_swap(disk, copy, err);
-}
-
-static int merge_offline(struct xw_store_disk *disk, const char *child,
-                         const struct below *below, struct xw_store_progress *progress,
-                         struct xw_error *err)
-{
-    int rc;
-
-    if (!strcmp(child, disk->path))
-        return merge_present(disk, below, progress, err);
-    if (disk->child.pid)
-        return check_rebase(disk, progress, err);
-    rc = start_rebase(disk, child, below, err);
-    progress->wait_fd = disk->child.pidfd;
-    return rc ? rc : 1;
+    return access(copy, F_OK) == 0 ? xw_beside_unswap(disk, copy, err)
+                                   : xw_beside_swap(disk, copy, err);
 }
 
 static int refuse_stranger(const struct xw_store_disk *disk, const char *child,
@@ -241,7 +263,7 @@ static int check_user(const struct xw_store_disk *disk, const char *child, bool 
                       struct xw_error *err)
 {
     struct xw_file_user user;
-    int rc = disk->child.pid ? 0 : xw_file_user(child, &user, err);
+    int rc = xw_file_user(child, &user, err);
 
     *open = rc > 0;
     if (rc < 0 || !*open || disk->running)
@@ -293,9 +315,8 @@ static int merge(struct xw_store_disk *disk, const char *child,
         rc = check_user(disk, child, &open, err);
     if (rc)
         return rc;
-    rc = open ? xw_qcow2_live_merge(disk, child, below.name, progress, err)
-              : merge_offline(disk, child, &below, progress, err);
-    return rc < 0 ? rc : 1;
+    return open ? xw_qcow2_live_start(disk, child, below.name, progress, err)
+                : start_merge(disk, child, &below, progress, err);
 }
 
 /* Those of QEMU itself, made before ours: they are in the image that is removed in the end. */
@@ -321,8 +342,12 @@ int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress
     *progress = (struct xw_store_progress){.wait_fd = -1};
     if (access(disk->data, F_OK) < 0 && errno == ENOENT)
         return 0;
-    rc = disk->child.pid ? 0 : check_internal(disk, err);
-    if (!rc && !disk->child.pid)
+    if (disk->child.pid)
+        return go_on_merging(disk, progress, err);
+    rc = disk->qemu ? xw_qcow2_live_go_on(disk, progress, err) : 0;
+    if (!rc)
+        rc = check_internal(disk, err);
+    if (!rc)
         rc = finish_swap(disk, err);
     if (!rc)
         rc = find_child(disk, child, err);

@@ -20,11 +20,13 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "host/guest-qemu.h"
+#include "host/standstill.h"
 #include "snapshot/stores/qcow2.h"
 
 #define COMMAND_MS 30000
 #define POLL_MS 200
 #define SAFE_MAJOR 9
+#define STANDSTILL_LIMIT_MS 60000
 #define NODE_SIZE 32 /* QEMU takes 31 characters */
 
 /* "xw-ID-VDEV" and an ending: our nodes for the image that this snapshot makes. */
@@ -242,6 +244,8 @@ int xw_qcow2_live_undo(struct xw_store_disk *disk, struct xw_error *err)
     if (!rc)
         xw_guest_qemu_file(root, name);
     if (!rc && !strcmp(name, disk->data)) {
+        /* One of an attempt that was killed is in the way. */
+        command(disk, "blockdev-del", json_pack("{s:s}", "node-name", back), NULL);
         rc = add_file_node(disk, root, back, disk->path, err);
         if (!rc)
             rc = reopen(disk, root, back, err);
@@ -321,12 +325,9 @@ static void drop_nodes(const struct xw_store_disk *disk, const char *image_node)
         command(disk, "blockdev-del", json_pack("{s:s}", "node-name", file), NULL);
 }
 
-int xw_qcow2_live_merge(struct xw_store_disk *disk, const char *child, const char *below,
+int xw_qcow2_live_start(struct xw_store_disk *disk, const char *child, const char *below,
                         struct xw_store_progress *progress, struct xw_error *err)
 {
-    xw_auto_json json_t *jobs = NULL, *merged = NULL;
-    const json_t *job;
-    const char *status, *node;
     char id[NODE_SIZE];
     bool may = false;
     int rc;
@@ -343,20 +344,63 @@ int xw_qcow2_live_merge(struct xw_store_disk *disk, const char *child, const cha
     if (!rc)
         rc = node_name(disk, "", id, err);
     if (!rc)
+        rc = start_stream(disk, id, child, below, err);
+    progress->wait_ms = POLL_MS;
+    return rc ? rc : 1;
+}
+
+/*
+ * Have QEMU write out all that it keeps in memory of its images, before the file goes that they stood on.
+ * No command of QMP does just that; "stop" does, and a QEMU that is stopped must not be asked anything by
+ * the guest, which stands still for it.
+ */
+static int flush_all(const struct xw_store_disk *disk, struct xw_error *err)
+{
+    struct xw_standstill standstill = XW_STANDSTILL_INIT;
+    xw_auto_json json_t *status = NULL;
+    int rc = xw_qmp_execute(xw_guest_qemu_qmp(disk->qemu), "query-status", NULL, COMMAND_MS, &status, err);
+
+    if (rc || !json_is_true(json_object_get(status, "running")))
+        return rc; /* it was flushed when it was stopped */
+    rc = xw_standstill_prepare(&standstill, xw_guest_qemu_domid(disk->qemu), STANDSTILL_LIMIT_MS, err);
+    if (!rc)
+        rc = xw_standstill_begin(&standstill, err);
+    if (!rc)
+        rc = command(disk, "stop", NULL, err);
+    if (!rc)
+        rc = command(disk, "cont", NULL, err);
+    if (!rc)
+        rc = xw_standstill_end(&standstill, NULL, err);
+    xw_standstill_release(&standstill);
+    return rc;
+}
+
+int xw_qcow2_live_go_on(struct xw_store_disk *disk, struct xw_store_progress *progress,
+                        struct xw_error *err)
+{
+    xw_auto_json json_t *jobs = NULL, *merged = NULL;
+    const json_t *job;
+    const char *status, *node;
+    char id[NODE_SIZE];
+    int rc = node_name(disk, "", id, err);
+
+    if (!rc)
         rc = find_job(disk, id, &jobs, &job, err);
-    if (rc)
+    if (rc || !job)
         return rc;
     progress->wait_ms = POLL_MS;
-    if (!job)
-        return start_stream(disk, id, child, below, err);
     progress->done = number_of(job, "current-progress");
     progress->total = number_of(job, "total-progress");
     status = json_string_value(json_object_get(job, "status"));
     if (!status || strcmp(status, "concluded") != 0)
-        return 0;
+        return 1;
     progress->wait_ms = 0;
-    rc = end_job(disk, id, job, err);
+    rc = flush_all(disk, err);
+    if (!rc)
+        rc = end_job(disk, id, job, err);
     if (!rc && node_on(disk, disk->data, &merged, &node, NULL) == 0)
         drop_nodes(disk, node);
-    return rc;
+    else if (!rc)
+        drop_nodes(disk, id);
+    return rc ? rc : 1;
 }

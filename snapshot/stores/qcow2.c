@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/killpoint.h"
 #include "base/spawn.h"
+#include "host/file-users.h"
 
 #define QEMU_IMG_MS 60000
 
@@ -115,6 +116,18 @@ static int prepare(struct xw_store_disk *disk, struct xw_error *err)
     return xw_qcow2_make_overlay(disk, disk->data, fresh, err);
 }
 
+/* A VM that was started just before the rename has opened the old image, and has to keep it. */
+static int check_still_idle(const struct xw_store_disk *disk, struct xw_error *err)
+{
+    struct xw_file_user user;
+    int rc = xw_file_user(disk->data, &user, err);
+
+    if (rc <= 0)
+        return rc ? rc : xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
+    return xw_error_set(err, EBUSY, "disk %s: '%s' was opened meanwhile by %s (%d)", disk->vdev,
+                        disk->path, user.name, (int)user.pid);
+}
+
 static int take(struct xw_store_disk *disk, struct xw_error *err)
 {
     char fresh[PATH_MAX];
@@ -124,6 +137,8 @@ static int take(struct xw_store_disk *disk, struct xw_error *err)
         return xw_error_set_errno(err, "disk %s: '%s' cannot take the place of '%s'", disk->vdev,
                                   fresh, disk->path);
     xw_kill_point("qcow2/renamed");
+    if (!disk->running)
+        return check_still_idle(disk, err);
     return xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
 }
 
@@ -187,6 +202,9 @@ static int put_back(struct xw_store_disk *disk, struct xw_error *err)
 
     if (rc || stat(disk->data, &data) < 0)
         return rc;
+    /* A VM that has just been started writes to what stands on it. */
+    if (stands && !disk->running)
+        return xw_beside_swap(disk, disk->data, err);
     if (stands && rename(disk->data, disk->path) < 0)
         return xw_error_set_errno(err, "disk %s: '%s' cannot be put back to '%s'", disk->vdev,
                                   disk->data, disk->path);

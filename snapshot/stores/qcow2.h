@@ -29,11 +29,15 @@ int xw_qcow2_live_find(struct xw_store_disk *disk, enum xw_store_found *ret, str
 int xw_qcow2_live_undo(struct xw_store_disk *disk, struct xw_error *err);
 
 /*
- * Bring the content of disk->data to the image at `child`, which the guest has open, so that it
- * stands on `below` ("": on nothing). Results as for drop; 0: it does.
+ * Begin to bring the content of disk->data to the image at `child`, which the guest has open, so that it
+ * stands on `below` ("": on nothing). 1: begun.
  */
-int xw_qcow2_live_merge(struct xw_store_disk *disk, const char *child, const char *below,
+int xw_qcow2_live_start(struct xw_store_disk *disk, const char *child, const char *below,
                         struct xw_store_progress *progress, struct xw_error *err);
+
+/* Go on with what was begun. 1: it goes on, or has ended just now; 0: there is nothing. */
+int xw_qcow2_live_go_on(struct xw_store_disk *disk, struct xw_store_progress *progress,
+                        struct xw_error *err);
 
 /* qcow2-drop.c */
 int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress,
