@@ -115,6 +115,9 @@ static int open_descriptors(struct xw_domain_save *save, struct xw_error *err)
     return 0;
 }
 
+static const libxl_childproc_hooks childproc_hooks = {
+    .chldowner = libxl_sigchld_owner_libxl_always_selective_reap};
+
 /* A libxl of its own: what it waits for has to be known apart from everything else. */
 static int open_libxl(struct xw_domain_save *save, struct xw_error *err)
 {
@@ -122,8 +125,11 @@ static int open_libxl(struct xw_domain_save *save, struct xw_error *err)
 
     xw_xen_log_init(&save->log);
     rc = libxl_ctx_alloc(&save->libxl, LIBXL_VERSION, 0, &save->log.logger);
-    if (!rc)
+    if (!rc) {
+        /* Of the children of this process it must take its own only. */
+        libxl_childproc_setmode(save->libxl, &childproc_hooks, NULL);
         return 0;
+    }
     save->libxl = NULL;
     return xw_xen_log_error(&save->log, xw_libxl_errno(rc), err, "cannot open libxl");
 }
@@ -137,7 +143,9 @@ static int begin(struct xw_domain_save *save, int fd, bool live, struct xw_error
         return xw_xen_log_error(&save->log, xw_libxl_errno(rc), err,
                                 "the memory of domain %" PRIu32 " cannot be saved", save->domid);
     save->running = true;
-    return watch(save, err);
+    rc = watch(save, err);
+    set_timer(save, 0); /* it may have ended already */
+    return rc;
 }
 
 int xw_domain_save_start(uint32_t domid, const char *config, int fd, bool live,
@@ -243,14 +251,16 @@ static void abort_save(struct xw_domain_save *save)
         poll(&(struct pollfd){.fd = save->epoll, .events = POLLIN}, 1, -1);
 }
 
-void xw_domain_save_free(struct xw_domain_save *save)
+bool xw_domain_save_free(struct xw_domain_save *save)
 {
+    bool goes_on = true;
+
     if (!save)
-        return;
+        return true;
     if (save->running)
         abort_save(save);
     if (save->libxl)
-        xw_domain_save_resume(save, NULL);
+        goes_on = xw_domain_save_resume(save, NULL) == 0;
     if (save->libxl)
         libxl_ctx_free(save->libxl);
     if (save->epoll >= 0)
@@ -258,4 +268,5 @@ void xw_domain_save_free(struct xw_domain_save *save)
     if (save->timer >= 0)
         close(save->timer);
     free(save);
+    return goes_on;
 }

@@ -38,8 +38,8 @@ int xw_domain_save_resume(struct xw_domain_save *save, struct xw_error *err);
 
 /*
  * One that has not finished is aborted first, which libxl may take some time for. A domain that is
- * suspended goes on. NULL is allowed.
+ * suspended goes on; false: that could not be done. NULL is allowed.
  */
-void xw_domain_save_free(struct xw_domain_save *save);
+bool xw_domain_save_free(struct xw_domain_save *save);
 
 #endif

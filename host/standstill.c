@@ -23,7 +23,9 @@ static int exchange(struct xw_standstill *standstill, const void *message, size_
     if (send(standstill->fd, message, size, MSG_NOSIGNAL) != (ssize_t)size)
         return xw_error_set_errno(err, "domain %" PRIu32 " cannot be %s: its guard",
                                   standstill->domid, doing);
-    got = recv(standstill->fd, &answer, sizeof(answer), MSG_WAITALL);
+    do
+        got = recv(standstill->fd, &answer, sizeof(answer), MSG_WAITALL);
+    while (got < 0 && errno == EINTR);
     if (got != sizeof(answer))
         return xw_error_set(err, got < 0 && errno == EAGAIN ? ETIMEDOUT : EIO,
                             "domain %" PRIu32 " cannot be %s: its guard (xenwright-guard) %s",
@@ -147,12 +149,18 @@ int xw_standstill_rename(struct xw_standstill *standstill, const char *from, con
 
 void xw_standstill_release(struct xw_standstill *standstill)
 {
+    if (standstill->fd >= 0)
+        give_order(standstill, XW_GUARD_QUIT, "let go", NULL, NULL);
+    xw_standstill_abandon(standstill);
+}
+
+void xw_standstill_abandon(struct xw_standstill *standstill)
+{
     enum xw_spawn_end end;
     int status;
 
     if (standstill->fd < 0)
         return;
-    give_order(standstill, XW_GUARD_QUIT, "let go", NULL, NULL);
     close(standstill->fd);
     standstill->fd = -1;
     if (xw_child_wait(&standstill->guard, END_MS, &end, &status, NULL))

@@ -53,6 +53,12 @@ int xw_standstill_saved(struct xw_standstill *standstill, struct xw_error *err);
 int xw_standstill_rename(struct xw_standstill *standstill, const char *from, const char *to,
                          struct xw_error *err);
 
+/*
+ * The guard ends as if this process had died: for when it is not known what QEMU has done, and the renames
+ * are safe either way.
+ */
+void xw_standstill_abandon(struct xw_standstill *standstill);
+
 /* The guard ends; a domain that is still held goes on (or is reset, once armed). */
 void xw_standstill_release(struct xw_standstill *standstill);
 

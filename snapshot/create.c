@@ -13,8 +13,10 @@
 #include "snapshot/create.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/killpoint.h"
@@ -99,11 +101,14 @@ static int take_standing(struct xw_session *session, struct xw_create *create, j
         rc = take_disks(session, create, actions, err);
     if (!rc)
         rc = xw_standstill_end(&standstill, &create->snapshot->standstill_us, err);
-    xw_standstill_release(&standstill);
+    if (rc)
+        xw_standstill_abandon(&standstill);
+    else
+        xw_standstill_release(&standstill);
     return rc;
 }
 
-/* After a failure: undone, or (QEMU has taken it nevertheless) finished, in which case all is well. */
+/* After a failure: undone, or (QEMU has taken it nevertheless) finished, which is said. */
 static int resolve(struct xw_session *session, struct xw_create *create, int rc,
                    struct xw_error *err)
 {
@@ -111,8 +116,12 @@ static int resolve(struct xw_session *session, struct xw_create *create, int rc,
     bool finished = false;
 
     xw_session_disconnect(session, create->disks);
-    if (xw_recover_create(session, &finished, &why) == 0)
-        return finished ? 0 : rc;
+    if (xw_recover_create(session, &finished, &why) == 0) {
+        if (finished)
+            xw_error_prefix(err, "the snapshot '%s' was made all the same, as after a power cut: QEMU had "
+                                 "taken it when this failed", create->snapshot->name);
+        return rc;
+    }
     xw_error_prefix(err, "what was begun could not be undone (%s), 'xenwright snapshot recover' will "
                          "try again; before that", why.message);
     return rc;
@@ -268,6 +277,14 @@ static int find_outcome(const struct xw_session *session, const struct xw_snapsh
     return rc;
 }
 
+static void forget_memory(const struct xw_session *session, const struct xw_snapshot *snapshot)
+{
+    char path[2 * XW_SNAPSHOT_ID_SIZE + 16];
+
+    snprintf(path, sizeof(path), "%s/%s/memory", session->subject.vm->id, snapshot->id);
+    unlinkat(session->snapshots->dirfd, path, 0);
+}
+
 static int finish(struct xw_session *session, struct xw_snapshot *snapshot,
                   struct xw_store_disk *disks, struct xw_error *err)
 {
@@ -278,9 +295,10 @@ static int finish(struct xw_session *session, struct xw_snapshot *snapshot,
         snapshot->standstill_us = json_integer_value(json_object_get(taken, "standstill_us"));
         snapshot->memory_bytes =
             (uint64_t)json_integer_value(json_object_get(taken, "memory_bytes"));
-    } else if (snapshot->consistency == XW_CONSISTENCY_MEMORY) {
-        /* The disks were taken at that instant, but the memory may not be whole. */
-        snapshot->consistency = XW_CONSISTENCY_SUSPENDED;
+    } else if (snapshot->consistency != XW_CONSISTENCY_OFFLINE) {
+        /* How long the guest was held, and whether its memory is whole, nobody knows. */
+        snapshot->consistency = XW_CONSISTENCY_CRASH;
+        forget_memory(session, snapshot);
     }
     return settle(session, &create, err);
 }

@@ -156,8 +156,8 @@ void xw_memory_free(struct xw_memory *memory)
 {
     if (!memory)
         return;
-    xw_domain_save_free(memory->save);
-    if (memory->guard.fd >= 0)
+    /* Where the guest could not be resumed, the guard is left to try. */
+    if (xw_domain_save_free(memory->save) && memory->guard.fd >= 0)
         xw_standstill_saved(&memory->guard, NULL);
     xw_standstill_release(&memory->guard);
     if (memory->fd >= 0)

@@ -9,9 +9,9 @@
  * the VM may be started, and go on as it was: then it is undone too.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -23,6 +23,7 @@
 #include "snapshot/restart.h"
 
 #define STANDSTILL_LIMIT_MS 60000
+#define BOOT_ID_SIZE 64
 
 struct revert {
     struct xw_operation operation; /* first */
@@ -231,12 +232,29 @@ static int keep(struct revert *revert, struct xw_error *err)
     return rc;
 }
 
+/* Domids count from 1 again after the host was started anew (random(4), boot_id). "" where it is not known. */
+static void read_boot_id(char out[BOOT_ID_SIZE])
+{
+    xw_auto_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, out, BOOT_ID_SIZE - 1) : -1;
+
+    out[got > 0 ? got : 0] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+}
+
 static int begin(struct revert *revert, struct xw_error *err)
 {
     const struct xw_subject *subject = &revert->session.subject;
-    xw_auto_json json_t *args = json_pack(
-        "{s:o, s:b, s:I, s:s}", "snapshot", xw_snapshot_json(revert->target), "running",
-        subject->running, "domid", (json_int_t)subject->domid, "uuid", subject->uuid);
+    char boot[BOOT_ID_SIZE];
+    xw_auto_json json_t *args = NULL;
+
+    read_boot_id(boot);
+    args = json_pack("{s:o, s:b, s:I, s:s, s:s}",
+                     "snapshot", xw_snapshot_json(revert->target),
+                     "running", subject->running,
+                     "domid", (json_int_t)subject->domid,
+                     "uuid", subject->uuid,
+                     "boot", boot);
 
     if (!args)
         return xw_error_set(err, ENOMEM, "'%s': out of memory", subject->name);
@@ -281,7 +299,7 @@ static int swap(struct revert *revert, struct xw_error *err)
         rc = swap_all(session, revert->target, revert->disks, err);
         if (!rc)
             return 0;
-        if (session->subject.running || !nothing_is_swapped(revert->disks)) {
+        if (!nothing_is_swapped(revert->disks)) {
             xw_session_tell_pending(session, err);
             return rc;
         }
@@ -345,6 +363,9 @@ static int step(struct xw_operation *operation, struct xw_error *err)
 
     if (operation->cancelled && !revert->awaits_guest)
         return xw_error_set(err, ECANCELED, "'%s' was not reverted: cancelled", revert->domain);
+    if (operation->cancelled && revert->guest.xl.pid)
+        return xw_error_set(err, ECANCELED, "'%s' is reverted, and 'xl restore' goes on by itself",
+                            revert->domain);
     rc = revert->awaits_guest ? xw_restart_step(&revert->guest, err) : run(revert, err);
     if (rc == 0 && !revert->dry_run && xw_journal_pending(revert->session.journal))
         rc = for_each(revert->disks, settle_one, err);
@@ -419,33 +440,38 @@ static bool is_to_restart(const struct xw_session *session)
            !strcmp(uuid, session->subject.uuid);
 }
 
-static int reset_guest(const struct xw_session *session, struct xw_error *err)
+/* The very domain that was held then. */
+static bool is_old_guest(const struct xw_session *session)
 {
-    struct xw_standstill standstill = XW_STANDSTILL_INIT;
-    int rc = xw_standstill_prepare(&standstill, session->subject.domid, STANDSTILL_LIMIT_MS, err);
+    const json_t *args = xw_journal_args(session->journal);
+    const char *boot = json_string_value(json_object_get(args, "boot"));
+    char now[BOOT_ID_SIZE];
 
-    if (!rc)
-        rc = xw_standstill_begin(&standstill, err);
-    if (!rc)
-        rc = xw_standstill_reset(&standstill, err);
-    xw_standstill_release(&standstill);
-    return rc;
+    read_boot_id(now);
+    return is_to_restart(session) && boot && !strcmp(boot, now) &&
+           json_integer_value(json_object_get(args, "domid")) == session->subject.domid;
 }
 
-/* What is at the disks' paths; two of them differ as soon as one disk is another. */
-static uint64_t fingerprint(const struct xw_store_disk *disks)
+/* Some disks have been put back, and one still waits. */
+static bool is_mixture(const struct xw_store_disk *disks)
 {
-    uint64_t sum = 0;
-
     for (; disks; disks = disks->next) {
-        struct stat st = {0};
-
-        if (stat(disks->path, &st) == 0)
-            sum = sum * 1000003 + st.st_dev * 31 + st.st_ino * 17 + st.st_rdev;
-        else
-            sum = sum * 1000003;
+        if (disks->store->revert_waits && disks->store->revert_waits(disks))
+            return true;
     }
-    return sum;
+    return false;
+}
+
+static int hold_guest(const struct xw_session *session, struct xw_store_disk *disks,
+                      struct xw_standstill *standstill, struct xw_error *err)
+{
+    int rc = xw_standstill_prepare(standstill, session->subject.domid, STANDSTILL_LIMIT_MS, err);
+
+    if (!rc)
+        rc = xw_standstill_begin(standstill, err);
+    for (; disks && !rc; disks = disks->next)
+        disks->held = disks->running;
+    return rc;
 }
 
 /*
@@ -456,17 +482,18 @@ static uint64_t fingerprint(const struct xw_store_disk *disks)
 static int finish(struct xw_session *session, const struct xw_snapshot *target,
                   struct xw_store_disk *disks, struct xw_error *err)
 {
-    const json_t *old = json_object_get(xw_journal_args(session->journal), "domid");
-    bool restart = is_to_restart(session);
-    uint64_t before = fingerprint(disks);
-    int rc;
+    struct xw_standstill standstill = XW_STANDSTILL_INIT;
+    bool old = is_old_guest(session), restart = is_to_restart(session) && (old || is_mixture(disks));
+    int rc = restart ? hold_guest(session, disks, &standstill, err) : 0;
 
-    for (struct xw_store_disk *disk = disks; disk; disk = disk->next)
-        disk->held = disk->running && restart;
-    rc = swap_all(session, target, disks, err);
-    if (!rc && restart &&
-        (fingerprint(disks) != before || json_integer_value(old) == session->subject.domid))
-        rc = reset_guest(session, err);
+    /* Started again on a mixture, it may have written to what was put back: that is made anew. */
+    if (!rc && restart && !old)
+        rc = for_each(disks, prepare_one, err);
+    if (!rc)
+        rc = swap_all(session, target, disks, err);
+    if (!rc && restart)
+        rc = xw_standstill_reset(&standstill, err);
+    xw_standstill_release(&standstill);
     if (!rc)
         rc = for_each(disks, settle_one, err);
     return rc ? rc : xw_journal_done(session->journal, err);

@@ -21,7 +21,7 @@
 #include "host/guard/guard.h"
 #include "host/libxl-api.h"
 
-#define SUSPEND_LIMIT_NS INT64_C(70000000000)
+#define SUSPEND_LIMIT_NS INT64_C(10000000000)
 
 struct guard {
     xc_interface *xc;
@@ -87,8 +87,9 @@ static bool is_suspended(struct guard *guard)
 }
 
 /*
- * The guest may have been asked to suspend by the one that has died, and do so only now: it has a
- * minute for that (libxl_dom_suspend.c), and nobody else would resume it.
+ * The guest may have been asked to suspend by the one that has died, and do so only now; nobody else would
+ * resume it. A guest that is asked answers within seconds; one that is suspended later than that is so by
+ * somebody else's wish.
  */
 static void resume_suspended(struct guard *guard)
 {

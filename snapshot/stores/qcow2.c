@@ -175,9 +175,15 @@ static int find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_
     if (access(disk->data, F_OK) < 0)
         return 0;
     *ret = XW_STORE_PREPARED;
-    if (disk->qemu)
-        return xw_qcow2_live_find(disk, ret, err);
     xw_beside_name(disk, ".new", fresh);
+    if (disk->qemu) {
+        rc = xw_qcow2_live_find(disk, ret, err);
+        /* Written to by a QEMU that has ended, whatever the one of now says: it is not ours to remove. */
+        if (!rc && *ret == XW_STORE_PREPARED && access(fresh, F_OK) == 0 &&
+            xw_qcow2_is_empty(fresh, &empty, NULL) == 0 && !empty)
+            *ret = XW_STORE_TAKEN;
+        return rc;
+    }
     rc = xw_qcow2_stands_on(disk, disk->path, disk->data, &stands, err);
     if (!rc && !stands && access(fresh, F_OK) == 0) {
         /* Written to already, before it took the image's place: a guest had it. */
