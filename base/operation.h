@@ -40,8 +40,8 @@ void xw_operation_report(struct xw_operation *operation, const char *step, uint6
                          uint64_t total);
 
 /*
- * The next step is to be taken when `fd` is readable (-1: at once). fd stays the caller's, and stays
- * open until another one is named here.
+ * The next step is to be taken when `fd` is readable (-1: at once). fd stays the caller's, and
+ * stays open until another one is named here.
  */
 int xw_operation_wait_for(struct xw_operation *operation, int fd, struct xw_error *err);
 

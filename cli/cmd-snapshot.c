@@ -42,10 +42,11 @@ void cli_snapshot_names(const struct cli_call *call, struct cli_candidates *out)
 const struct cli_group cli_group_snapshot = {
     .noun = "snapshot",
     .purpose = "Snapshots of the disks of VMs",
-    .description =
-        "A snapshot keeps all disks of a VM as they are at one point in time, while it runs or not. "
-        "The path and the format of a disk never change, so xl goes on with the same configuration. "
-        "What was interrupted is finished or undone by the next command.",
+    .description = "A snapshot keeps all disks of a VM as they are at one point in time, while it "
+                   "runs or not. "
+                   "The path and the format of a disk never change, so xl goes on with the same "
+                   "configuration. "
+                   "What was interrupted is finished or undone by the next command.",
     .commands =
         (const struct cli_command *const[]){
             &cli_snapshot_create,

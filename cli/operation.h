@@ -8,8 +8,8 @@
 #include "cli/command.h"
 
 /*
- * Step the operation to its end, with its progress shown as that of `task`. It stays the caller's to
- * free. A first Ctrl-C asks it to end, and what it did is undone where that is possible.
+ * Step the operation to its end, with its progress shown as that of `task`. It stays the caller's
+ * to free. A first Ctrl-C asks it to end, and what it did is undone where that is possible.
  */
 int cli_operation_run(struct cli_call *call, const char *task, struct xw_operation *operation,
                       struct xw_error *err);

@@ -43,8 +43,8 @@ static void print_reverted(const struct cli_call *call, const struct xw_snapshot
     if (reverted->kept[0])
         printf("; the state before is kept as '%s'", reverted->kept);
     if (reverted->domid >= 0)
-        printf("; it %s, as domain %" PRId64, reverted->resumed ? "goes on from there" : "runs again",
-               reverted->domid);
+        printf("; it %s, as domain %" PRId64,
+               reverted->resumed ? "goes on from there" : "runs again", reverted->domid);
     putchar('\n');
 }
 
@@ -81,7 +81,8 @@ const struct cli_command cli_snapshot_revert = {
     .verb = "revert",
     .purpose = "Put the disks of a VM back to a snapshot",
     .description =
-        "The present state is kept as a snapshot of its own first, unless it is to be discarded. The "
+        "The present state is kept as a snapshot of its own first, unless it is to be discarded. "
+        "The "
         "snapshot that is reverted to stays, so that it can be reverted to again.\n\n"
         "A guest that runs is reset with --restart: xl starts it again, from the disks as they are "
         "then.",
@@ -118,7 +119,8 @@ static int plan_delete(struct cli_call *call, struct xw_snapshots *snapshots, st
         printf("would delete snapshot '%s' of '%s'%s\n", found->name, vm->name,
                cli_flag(call, "children") ? ", and all that descend from it" : "");
     else
-        rc = xw_error_set(err, ENOENT, "'%s' has no snapshot '%s'", vm->name, cli_argument(call, 1));
+        rc =
+            xw_error_set(err, ENOENT, "'%s' has no snapshot '%s'", vm->name, cli_argument(call, 1));
     xw_snapshot_vm_free(vm);
     return rc;
 }
@@ -177,7 +179,8 @@ static int plan_rename(struct cli_call *call, struct xw_snapshots *snapshots, co
     if (name)
         other = xw_snapshot_find(vm, name);
     if (!found)
-        rc = xw_error_set(err, ENOENT, "'%s' has no snapshot '%s'", vm->name, cli_argument(call, 1));
+        rc =
+            xw_error_set(err, ENOENT, "'%s' has no snapshot '%s'", vm->name, cli_argument(call, 1));
     else if (other && other != found)
         rc = xw_error_set(err, EEXIST, "'%s' has a snapshot '%s' already", vm->name, name);
     else

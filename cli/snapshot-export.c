@@ -49,7 +49,8 @@ static int run_export(struct cli_call *call, struct xw_error *err)
 const struct cli_command cli_snapshot_export = {
     .verb = "export",
     .purpose = "Copy a disk of a snapshot to a file",
-    .description = "The file stands on its own, for a backup or another host. The guest runs on meanwhile.",
+    .description =
+        "The file stands on its own, for a backup or another host. The guest runs on meanwhile.",
     .arguments = {.usage = "DOMAIN SNAPSHOT FILE",
                   .min = 3,
                   .max = 3,
@@ -58,7 +59,10 @@ const struct cli_command cli_snapshot_export = {
                              {.kind = CLI_VALUE_FILE}}},
     .options =
         (const struct cli_option[]){
-            {.name = "disk", .letter = 'd', .argument = "VDEV", .help = "which, where there are several"},
+            {.name = "disk",
+             .letter = 'd',
+             .argument = "VDEV",
+             .help = "which, where there are several"},
             {.name = "format",
              .letter = 'f',
              .argument = "FORMAT",
@@ -68,7 +72,8 @@ const struct cli_command cli_snapshot_export = {
         },
     .examples =
         (const struct cli_example[]){
-            {"xenwright snapshot export web before-upgrade /backup/web.qcow2 --disk xvda", "one disk of it"},
+            {"xenwright snapshot export web before-upgrade /backup/web.qcow2 --disk xvda",
+             "one disk of it"},
             {0},
         },
     .flags = CLI_CHANGES | CLI_LONG,

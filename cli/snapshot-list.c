@@ -83,7 +83,8 @@ static int list_rows(struct cli_call *call, const struct xw_snapshot_vm *vms, st
     json_t *rows = json_array();
 
     for (const struct xw_snapshot_vm *vm = vms; vm; vm = vm->next) {
-        for (const struct xw_snapshot *snapshot = vm->snapshots; snapshot; snapshot = snapshot->next)
+        for (const struct xw_snapshot *snapshot = vm->snapshots; snapshot;
+             snapshot = snapshot->next)
             json_array_append_new(rows, row_of(vm, snapshot));
     }
     return cli_show_rows(call, columns, sizeof(columns) / sizeof(columns[0]), rows, err);

@@ -26,8 +26,10 @@ static int parse_age(struct cli_call *call, const char *text, int64_t *ret, stru
         *ret = (int64_t)number * units[i].seconds * 1000;
         return 0;
     }
-    return cli_misuse(call, err, "'%.40s' is no age: give a number up to 1000000 with s, m, h, d or w, "
-                                 "as in '7d'", text);
+    return cli_misuse(call, err,
+                      "'%.40s' is no age: give a number up to 1000000 with s, m, h, d or w, "
+                      "as in '7d'",
+                      text);
 }
 
 /* What is to go: all but the newest `keep`, of those that are older than `age_ms`. */
@@ -131,13 +133,16 @@ const struct cli_command cli_snapshot_prune = {
     .options =
         (const struct cli_option[]){
             {.name = "keep", .argument = "N", .help = "keep the N newest"},
-            {.name = "older", .argument = "AGE", .help = "delete those older than AGE: 12h, 7d, 4w"},
+            {.name = "older",
+             .argument = "AGE",
+             .help = "delete those older than AGE: 12h, 7d, 4w"},
             {0},
         },
     .examples =
         (const struct cli_example[]){
             {"xenwright snapshot prune web --keep 7", "all but the last seven"},
-            {"xenwright snapshot prune web --older 4w --keep 3", "old ones, but never the last three"},
+            {"xenwright snapshot prune web --older 4w --keep 3",
+             "old ones, but never the last three"},
             {0},
         },
     .flags = CLI_CHANGES | CLI_LONG,

@@ -49,7 +49,8 @@ int xw_domain_check_live(struct xw_host *host, enum xw_domain_type type, struct 
                                 "what this Xen can do cannot be had");
     if (shadow)
         return 0;
-    return xw_error_set(err, ENOTSUP,
-                        "this Xen has no shadow paging, so a PV guest must stand still while its memory "
-                        "is written");
+    return xw_error_set(
+        err, ENOTSUP,
+        "this Xen has no shadow paging, so a PV guest must stand still while its memory "
+        "is written");
 }

@@ -8,16 +8,16 @@
 #include <xenwright/domain.h>
 
 /*
- * libxl's JSON of it (libxl_domain_config, brought up to date with the devices of now), the caller's
- * to free; and whether a reboot of the guest has its toolstack start it again (on_reboot). Either
- * may be NULL.
+ * libxl's JSON of it (libxl_domain_config, brought up to date with the devices of now), the
+ * caller's to free; and whether a reboot of the guest has its toolstack start it again (on_reboot).
+ * Either may be NULL.
  */
 int xw_domain_config(struct xw_host *host, uint32_t domid, char **json, bool *restarts,
                      struct xw_error *err);
 
 /*
- * Whether a domain of this type can be saved while it runs: a PV guest takes shadow paging for that,
- * which a Xen may be built without. -ENOTSUP says so.
+ * Whether a domain of this type can be saved while it runs: a PV guest takes shadow paging for
+ * that, which a Xen may be built without. -ENOTSUP says so.
  */
 int xw_domain_check_live(struct xw_host *host, enum xw_domain_type type, struct xw_error *err);
 

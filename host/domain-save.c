@@ -111,7 +111,8 @@ static int open_descriptors(struct xw_domain_save *save, struct xw_error *err)
     event.data.fd = save->timer;
     if (save->epoll < 0 || save->timer < 0 ||
         epoll_ctl(save->epoll, EPOLL_CTL_ADD, save->timer, &event) < 0)
-        return xw_error_set_errno(err, "domain %" PRIu32 ": descriptors for saving it", save->domid);
+        return xw_error_set_errno(err, "domain %" PRIu32 ": descriptors for saving it",
+                                  save->domid);
     return 0;
 }
 
@@ -239,7 +240,8 @@ int xw_domain_save_resume(struct xw_domain_save *save, struct xw_error *err)
     rc = libxl_domain_resume(save->libxl, save->domid, 1, NULL);
     if (rc)
         return xw_xen_log_error(&save->log, xw_libxl_errno(rc), err,
-                                "domain %" PRIu32 " is suspended and cannot be resumed", save->domid);
+                                "domain %" PRIu32 " is suspended and cannot be resumed",
+                                save->domid);
     save->suspended_at = 0;
     return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The memory of a domain, written to a file that 'xl restore' reads: libxl_domain_suspend() under the
- * header of xl (tools/xl/xl.h, struct save_file_header). When it is written the domain is suspended,
- * and stays so until it is resumed here or destroyed.
+ * The memory of a domain, written to a file that 'xl restore' reads: libxl_domain_suspend() under
+ * the header of xl (tools/xl/xl.h, struct save_file_header). When it is written the domain is
+ * suspended, and stays so until it is resumed here or destroyed.
  */
 #ifndef XENWRIGHT_HOST_DOMAIN_SAVE_H
 #define XENWRIGHT_HOST_DOMAIN_SAVE_H
@@ -25,8 +25,8 @@ int xw_domain_save_start(uint32_t domid, const char *config, int fd, bool live,
 int xw_domain_save_fd(const struct xw_domain_save *save);
 
 /*
- * 1: not finished; 0: all is written, the domain is suspended; negative: it failed (the domain may be
- * suspended all the same: resume it).
+ * 1: not finished; 0: all is written, the domain is suspended; negative: it failed (the domain may
+ * be suspended all the same: resume it).
  */
 int xw_domain_save_step(struct xw_domain_save *save, struct xw_error *err);
 

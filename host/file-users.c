@@ -70,8 +70,8 @@ static bool find_process(DIR *proc, const struct stat *wanted, struct xw_file_us
 }
 
 /*
- * The loop device itself says which file it is on, also where another has taken that file's name since;
- * only root may ask it. Others have the name in /sys.
+ * The loop device itself says which file it is on, also where another has taken that file's name
+ * since; only root may ask it. Others have the name in /sys.
  */
 static bool loop_has(const char *loop, const struct stat *wanted)
 {

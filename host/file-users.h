@@ -16,8 +16,8 @@ struct xw_file_user {
 /*
  * Whether the file that `path` leads to is open in a process other than this one, or lies beneath a
  * loop device; *ret (may be NULL) names one. 1: it is; 0: it is not; negative: it cannot be told
- * (no such file). A user who is not root sees only processes of his own. What the kernel has open by
- * itself (a mounted block device, blkback on one) does not show here.
+ * (no such file). A user who is not root sees only processes of his own. What the kernel has open
+ * by itself (a mounted block device, blkback on one) does not show here.
  */
 int xw_file_user(const char *path, struct xw_file_user *ret, struct xw_error *err);
 

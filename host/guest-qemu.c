@@ -143,11 +143,12 @@ int xw_guest_qemu_disk(struct xw_guest_qemu *qemu, const char *vdev, json_t **re
         if (!is_of_disk(text_of(inserted, "node-name"), vdev))
             continue;
         if (count_file(blocks, inserted) > 1)
-            return xw_error_set(err, EBUSY,
-                                "disk %s: the guest has not yet (or never) changed from the emulated "
-                                "disk to the PV one, so QEMU has its image open twice; wait until its "
-                                "PV drivers are loaded, or shut it down",
-                                vdev);
+            return xw_error_set(
+                err, EBUSY,
+                "disk %s: the guest has not yet (or never) changed from the emulated "
+                "disk to the PV one, so QEMU has its image open twice; wait until its "
+                "PV drivers are loaded, or shut it down",
+                vdev);
         *ret = json_incref(inserted);
         return 0;
     }

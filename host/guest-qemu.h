@@ -42,8 +42,8 @@ int xw_guest_qemu_image(struct xw_guest_qemu *qemu, const char *file, json_t **r
 
 /*
  * The name by which QEMU knows the file of a node ("inserted" of "query-block", or a node of
- * "query-named-block-nodes"): "file" of it, or where that is a "json:" description, as it is for an image
- * whose backing file is not the one in its header, what that holds. "": none.
+ * "query-named-block-nodes"): "file" of it, or where that is a "json:" description, as it is for an
+ * image whose backing file is not the one in its header, what that holds. "": none.
  */
 void xw_guest_qemu_file(const json_t *node, char out[PATH_MAX]);
 

@@ -54,7 +54,8 @@ int xw_libxl_lock_take(struct xw_libxl_lock *lock, uint32_t domid, const char *u
     while ((got = try_once(lock)) == 0) {
         if (xw_deadline_left(deadline) == 0)
             return xw_error_set(err, EBUSY,
-                                "domain %" PRIu32 ": another command of the toolstack is at work on "
+                                "domain %" PRIu32
+                                ": another command of the toolstack is at work on "
                                 "it (%s is held); try again when that has ended",
                                 domid, lock->path);
         nanosleep(&(struct timespec){.tv_nsec = TRY_AGAIN_MS * 1000000}, NULL);

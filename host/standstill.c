@@ -97,10 +97,11 @@ int xw_standstill_end(struct xw_standstill *standstill, int64_t *held_us, struct
     int rc = give_order(standstill, XW_GUARD_RESUME, "unpaused", &answer, err);
 
     if (!rc && answer.too_late)
-        rc = xw_error_set(err, ETIMEDOUT,
-                          "domain %" PRIu32 " stood still for %" PRId64 " ms, which is too long; it "
-                          "was let go before all was done",
-                          standstill->domid, answer.held_ns / 1000000);
+        rc =
+            xw_error_set(err, ETIMEDOUT,
+                         "domain %" PRIu32 " stood still for %" PRId64 " ms, which is too long; it "
+                         "was let go before all was done",
+                         standstill->domid, answer.held_ns / 1000000);
     if (!rc && held_us)
         *held_us = answer.held_ns / 1000;
     return rc;

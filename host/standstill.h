@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A domain that is held for a moment, and goes on whatever happens to this process: another one, the
- * guard, holds it, and lets it go when this one dies or takes too long.
+ * A domain that is held for a moment, and goes on whatever happens to this process: another one,
+ * the guard, holds it, and lets it go when this one dies or takes too long.
  */
 #ifndef XENWRIGHT_HOST_STANDSTILL_H
 #define XENWRIGHT_HOST_STANDSTILL_H
@@ -40,22 +40,22 @@ int xw_standstill_arm(struct xw_standstill *standstill, struct xw_error *err);
 int xw_standstill_reset(struct xw_standstill *standstill, struct xw_error *err);
 
 /*
- * From here on the domain is being saved, and suspended at some point: the guard resumes it where this
- * process dies; until xw_standstill_saved().
+ * From here on the domain is being saved, and suspended at some point: the guard resumes it where
+ * this process dies; until xw_standstill_saved().
  */
 int xw_standstill_saving(struct xw_standstill *standstill, struct xw_error *err);
 int xw_standstill_saved(struct xw_standstill *standstill, struct xw_error *err);
 
 /*
- * Where this process dies, the guard renames `from` to `to` before the domain goes on. Both absolute,
- * shorter than PATH_MAX.
+ * Where this process dies, the guard renames `from` to `to` before the domain goes on. Both
+ * absolute, shorter than PATH_MAX.
  */
 int xw_standstill_rename(struct xw_standstill *standstill, const char *from, const char *to,
                          struct xw_error *err);
 
 /*
- * The guard ends as if this process had died: for when it is not known what QEMU has done, and the renames
- * are safe either way.
+ * The guard ends as if this process had died: for when it is not known what QEMU has done, and the
+ * renames are safe either way.
  */
 void xw_standstill_abandon(struct xw_standstill *standstill);
 

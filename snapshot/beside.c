@@ -89,8 +89,8 @@ static int check_nobody_has(const struct xw_store_disk *disk, const char *old, c
     if (rc)
         return rc;
     return xw_error_set(err, EBUSY,
-                        "disk %s: '%s' was opened meanwhile by %s (%d), and is left to it", disk->vdev,
-                        disk->path, user.name, (int)user.pid);
+                        "disk %s: '%s' was opened meanwhile by %s (%d), and is left to it",
+                        disk->vdev, disk->path, user.name, (int)user.pid);
 }
 
 static int finish_putting_back(const struct xw_store_disk *disk, const char *fresh, const char *old,

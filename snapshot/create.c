@@ -3,9 +3,9 @@
  * A snapshot is made in three parts:
  *
  *   prepare   the journal knows it; all that takes time, while the guest runs
- *   take      the guest stands still: the stores that act by themselves, then all disks of QEMU in one
- *             transaction. So when QEMU's are taken, all are.
- *   settle    the guest runs on: what must reach the disk; the record; the journal forgets it
+ *   take      the guest stands still: the stores that act by themselves, then all disks of QEMU in
+ * one transaction. So when QEMU's are taken, all are. settle    the guest runs on: what must reach
+ * the disk; the record; the journal forgets it
  *
  * Until the end of take it can be undone, and is where anything fails. After that it is finished,
  * whatever happens: by the next command, if this one is killed.
@@ -64,7 +64,8 @@ static int take_disks(struct xw_session *session, struct xw_create *create, json
     return rc;
 }
 
-/* What the guard is to do where we die between QEMU's transaction and the renames that belong to it. */
+/* What the guard is to do where we die between QEMU's transaction and the renames that belong to
+ * it. */
 static int tell_guard(const struct xw_create *create, struct xw_standstill *guard,
                       struct xw_error *err)
 {
@@ -118,12 +119,17 @@ static int resolve(struct xw_session *session, struct xw_create *create, int rc,
     xw_session_disconnect(session, create->disks);
     if (xw_recover_create(session, &finished, &why) == 0) {
         if (finished)
-            xw_error_prefix(err, "the snapshot '%s' was made all the same, as after a power cut: QEMU had "
-                                 "taken it when this failed", create->snapshot->name);
+            xw_error_prefix(
+                err,
+                "the snapshot '%s' was made all the same, as after a power cut: QEMU had "
+                "taken it when this failed",
+                create->snapshot->name);
         return rc;
     }
-    xw_error_prefix(err, "what was begun could not be undone (%s), 'xenwright snapshot recover' will "
-                         "try again; before that", why.message);
+    xw_error_prefix(err,
+                    "what was begun could not be undone (%s), 'xenwright snapshot recover' will "
+                    "try again; before that",
+                    why.message);
     return rc;
 }
 
@@ -248,12 +254,14 @@ int xw_create_run(struct xw_session *session, struct xw_create *create, struct x
 enum outcome {
     UNDO,     /* nothing depends on it: all is as it was before */
     FINISH,   /* it is whole */
-    WITHDRAW, /* some disks are taken, and were written to since; others are not, and it is no snapshot */
+    WITHDRAW, /* some disks are taken, and were written to since; others are not, and it is no
+                 snapshot */
 };
 
 /*
- * How a creation that was cut off is to end. By its own word, or by the disks that QEMU serves: under a
- * running guest they come last and at once; of a VM that does not run the disks are taken one by one.
+ * How a creation that was cut off is to end. By its own word, or by the disks that QEMU serves:
+ * under a running guest they come last and at once; of a VM that does not run the disks are taken
+ * one by one.
  */
 static int find_outcome(const struct xw_session *session, const struct xw_snapshot *snapshot,
                         struct xw_store_disk *disks, enum outcome *ret, struct xw_error *err)

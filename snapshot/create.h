@@ -26,8 +26,8 @@ void xw_create_free(struct xw_create *create);
 
 /*
  * The three parts, in this order. Each that fails has undone everything, or says what it could not
- * undo; the journal then still knows it. take with memory: 1 until it is done, to be called again when
- * xw_create_wait_fd() is readable.
+ * undo; the journal then still knows it. take with memory: 1 until it is done, to be called again
+ * when xw_create_wait_fd() is readable.
  */
 int xw_create_prepare(struct xw_session *session, struct xw_create *create, struct xw_error *err);
 int xw_create_take(struct xw_session *session, struct xw_create *create, struct xw_error *err);

@@ -235,7 +235,8 @@ static int step(struct xw_operation *operation, struct xw_error *err)
     if (rc || removal->count == 0)
         return rc;
     if (operation->cancelled)
-        return xw_error_set(err, ECANCELED, "'%s': not all was deleted: cancelled", removal->domain);
+        return xw_error_set(err, ECANCELED, "'%s': not all was deleted: cancelled",
+                            removal->domain);
     return next_snapshot(removal, err);
 }
 
@@ -254,7 +255,8 @@ static void release(struct xw_operation *operation)
 
 static const struct xw_operation_class class = {.step = step, .release = release};
 
-/* It and (children) all that descend from it: parents before children, so that the last go first. */
+/* It and (children) all that descend from it: parents before children, so that the last go first.
+ */
 static int choose(struct removal *removal, const char *name, bool children, struct xw_error *err)
 {
     const struct xw_snapshot_vm *vm = removal->session.subject.vm;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A disk of a snapshot, copied to a file that stands on its own. What is copied is frozen: whatever the
- * guest does meanwhile goes elsewhere. Only the snapshot itself is locked, against its deletion.
+ * A disk of a snapshot, copied to a file that stands on its own. What is copied is frozen: whatever
+ * the guest does meanwhile goes elsewhere. Only the snapshot itself is locked, against its
+ * deletion.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -171,7 +172,8 @@ static int lock_snapshot(struct export *export, const char *id, struct xw_error 
     char path[2 * XW_SNAPSHOT_ID_SIZE + 8];
 
     snprintf(path, sizeof(path), "%s/%s/lock", export->session.subject.vm->id, id);
-    return xw_lock_take(&export->lock, export->session.snapshots->dirfd, path, XW_LOCK_SHARED, 0, err);
+    return xw_lock_take(&export->lock, export->session.snapshots->dirfd, path, XW_LOCK_SHARED, 0,
+                        err);
 }
 
 static int begin(struct export *export, struct xw_snapshots *snapshots,
@@ -208,7 +210,8 @@ int xw_snapshot_export(struct xw_snapshots *snapshots, const struct xw_snapshot_
     export->lock = (struct xw_lock)XW_LOCK_INIT;
     export->format = how->raw ? "raw" : "qcow2";
     export->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    rc = export->timer >= 0 ? begin(export, snapshots, how, err) : xw_error_set_errno(err, "a timer");
+    rc = export->timer >= 0 ? begin(export, snapshots, how, err)
+                            : xw_error_set_errno(err, "a timer");
     if (rc)
         xw_operation_free(&export->operation);
     else

@@ -79,7 +79,8 @@ static int open_file(struct xw_session *session, const char *id, struct xw_memor
     snprintf(path, sizeof(path), "%s/%s/memory", session->subject.vm->id, id);
     memory->fd = openat(session->snapshots->dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
                         0600);
-    return memory->fd >= 0 ? 0 : xw_error_set_errno(err, "'%s/%s'", session->snapshots->state, path);
+    return memory->fd >= 0 ? 0
+                           : xw_error_set_errno(err, "'%s/%s'", session->snapshots->state, path);
 }
 
 int xw_memory_start(struct xw_session *session, const char *id, bool live, struct xw_memory **ret,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The memory of a guest in a snapshot: the file "memory" in the snapshot's folder, as 'xl save' would
- * write it.
+ * The memory of a guest in a snapshot: the file "memory" in the snapshot's folder, as 'xl save'
+ * would write it.
  */
 #ifndef XENWRIGHT_SNAPSHOT_MEMORY_H
 #define XENWRIGHT_SNAPSHOT_MEMORY_H
@@ -23,8 +23,8 @@ struct xw_standstill *xw_memory_guard(struct xw_memory *memory);
 int xw_memory_step(struct xw_memory *memory, struct xw_error *err);
 
 /*
- * After a live save libxl leaves the images of an HVM guest's QEMU given up (as for a migration); this
- * has it take them back, while the guest is still suspended. QEMU is connected.
+ * After a live save libxl leaves the images of an HVM guest's QEMU given up (as for a migration);
+ * this has it take them back, while the guest is still suspended. QEMU is connected.
  */
 int xw_memory_wake_qemu(const struct xw_session *session, struct xw_error *err);
 

@@ -111,7 +111,8 @@ static int rename_in(struct xw_session *session, const char *name, const char *n
         rc = xw_error_set(err, EEXIST, "'%s' has a snapshot '%s' already", session->subject.name,
                           new_name);
     if (!rc)
-        rc = xw_snapshot_read(session->snapshots, session->subject.vm->id, found->id, &snapshot, err);
+        rc = xw_snapshot_read(session->snapshots, session->subject.vm->id, found->id, &snapshot,
+                              err);
     if (rc)
         return rc;
     if (new_name)

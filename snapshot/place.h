@@ -2,10 +2,9 @@
 /*
  * Where the records of snapshots are (docs/formats/snapshot.md):
  *
- *     STATE/VM/vm.json             the VM: its names, its disks, what its present state goes back to
- *     STATE/VM/journal             what is going on, or was interrupted
- *     STATE/VM/SNAPSHOT/           one snapshot: snapshot.json, config, memory
- *     STATE/.lock, .lock-VM        who is at work
+ *     STATE/VM/vm.json             the VM: its names, its disks, what its present state goes back
+ * to STATE/VM/journal             what is going on, or was interrupted STATE/VM/SNAPSHOT/ one
+ * snapshot: snapshot.json, config, memory STATE/.lock, .lock-VM        who is at work
  *
  * VM and SNAPSHOT are ids of 16 hexadecimal digits.
  */

@@ -32,7 +32,8 @@ static int choose_name(const struct xw_session *session, const struct xw_snapsho
         if (rc)
             return rc;
         if (xw_snapshot_find(vm, request->name))
-            return xw_error_set(err, EEXIST, "'%s' has a snapshot '%s' already; choose another name",
+            return xw_error_set(err, EEXIST,
+                                "'%s' has a snapshot '%s' already; choose another name",
                                 session->subject.name, request->name);
         snprintf(ret, XW_SNAPSHOT_NAME_SIZE, "%s", request->name);
         return 0;
@@ -116,7 +117,8 @@ static int choose_disks(const struct xw_session *session, const struct xw_snapsh
     struct xw_store_disk **at = &create->disks;
     int rc = check_wanted(session, request, err);
 
-    for (const struct xw_store_disk *disk = session->subject.disks; disk && !rc; disk = disk->next) {
+    for (const struct xw_store_disk *disk = session->subject.disks; disk && !rc;
+         disk = disk->next) {
         if (is_wanted(request, disk->vdev))
             rc = add_disk(create, &at, &record_at, disk, err);
     }
@@ -127,7 +129,8 @@ static int choose_disks(const struct xw_session *session, const struct xw_snapsh
                             "'%s' does not run, and its configuration file is not known: give that "
                             "in place of the name",
                             session->subject.name);
-    return xw_error_set(err, ENOENT, "'%s' has no disk that can be written: there is nothing to keep",
+    return xw_error_set(err, ENOENT,
+                        "'%s' has no disk that can be written: there is nothing to keep",
                         session->subject.name);
 }
 
@@ -192,7 +195,8 @@ int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_cr
                               .memory = request->memory,
                               .live = !request->stop_copy};
     if (!snapshot)
-        return xw_error_set(err, ENOMEM, "a snapshot of '%s': out of memory", session->subject.name);
+        return xw_error_set(err, ENOMEM, "a snapshot of '%s': out of memory",
+                            session->subject.name);
     if (request->description && !xw_record_can_hold(request->description))
         return xw_error_set(err, EINVAL, "the description is not UTF-8");
     snapshot->description = strdup(request->description ? request->description : "");

@@ -62,7 +62,8 @@ static uint32_t number_at(const unsigned char *data, size_t at)
     return be32toh(number);
 }
 
-/* Of the header extensions the one that is of interest: type, length, data padded to 8 bytes; 0 ends. */
+/* Of the header extensions the one that is of interest: type, length, data padded to 8 bytes; 0
+ * ends. */
 static void copy_format(const unsigned char *data, size_t size, struct xw_qcow2_header *ret)
 {
     size_t at = V2_LENGTH;

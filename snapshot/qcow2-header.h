@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The header of a qcow2 image (QEMU's docs/interop/qcow2.txt, "Header"), read without QEMU: also of
- * images that a guest has open, on which qemu-img must not be run. What is read here does not change
- * while a guest writes.
+ * images that a guest has open, on which qemu-img must not be run. What is read here does not
+ * change while a guest writes.
  */
 #ifndef XENWRIGHT_SNAPSHOT_QCOW2_HEADER_H
 #define XENWRIGHT_SNAPSHOT_QCOW2_HEADER_H
@@ -36,8 +36,8 @@ int xw_qcow2_header_parse(const void *data, size_t size, const char *path,
                           struct xw_qcow2_header *ret, struct xw_error *err);
 
 /*
- * Whether nothing has been written to the image: its L1 table is empty, so all comes from the backing
- * file. Only of an image that nobody has open.
+ * Whether nothing has been written to the image: its L1 table is empty, so all comes from the
+ * backing file. Only of an image that nobody has open.
  */
 int xw_qcow2_is_empty(const char *path, bool *ret, struct xw_error *err);
 

@@ -46,7 +46,8 @@ int xw_vm_read_snapshots(const struct xw_snapshots *snapshots, struct xw_snapsho
 int xw_vm_write(const struct xw_snapshots *snapshots, const struct xw_snapshot_vm *vm,
                 json_t *disks, struct xw_error *err);
 
-/* Whether there is anything of a snapshot in the folder of a VM, and the end of one where nothing is. */
+/* Whether there is anything of a snapshot in the folder of a VM, and the end of one where nothing
+ * is. */
 bool xw_vm_is_bare(const struct xw_snapshots *snapshots, const char *id);
 int xw_vm_forget(const struct xw_snapshots *snapshots, const char *id, struct xw_error *err);
 

@@ -20,7 +20,8 @@ int xw_recover_delete(struct xw_session *session, struct xw_error *err);
 /* The stores drop these disks of a snapshot, however long that takes. */
 int xw_recover_drop(struct xw_session *session, struct xw_store_disk *disks, struct xw_error *err);
 
-/* The snapshot that the pending operation is about, from its arguments. Free with xw_snapshot_free(). */
+/* The snapshot that the pending operation is about, from its arguments. Free with
+ * xw_snapshot_free(). */
 int xw_recover_snapshot(const struct xw_session *session, struct xw_snapshot **ret,
                         struct xw_error *err);
 

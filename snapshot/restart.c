@@ -122,10 +122,11 @@ static int await_xl(struct xw_restart *restart, struct xw_error *err)
         return 1;
     restart->xl = (struct xw_child){0};
     if (rc || end != XW_SPAWN_EXITED || status != 0)
-        return xw_error_set(err, EIO,
-                            "the disks of '%s' are reverted, but 'xl restore' failed (see above): it "
-                            "is off",
-                            restart->subject->name);
+        return xw_error_set(
+            err, EIO,
+            "the disks of '%s' are reverted, but 'xl restore' failed (see above): it "
+            "is off",
+            restart->subject->name);
     return find(restart, &any, err);
 }
 

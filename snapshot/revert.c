@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Back to a snapshot. What is to be in place of each disk is made beside it; then, when nobody writes
- * any more, put there by a rename. A guest that runs is held first, and reset at the end: the toolstack
- * that keeps it starts it again, and opens what is at the same path by then.
+ * Back to a snapshot. What is to be in place of each disk is made beside it; then, when nobody
+ * writes any more, put there by a rename. A guest that runs is held first, and reset at the end:
+ * the toolstack that keeps it starts it again, and opens what is at the same path by then.
  *
- * The journal's step "swapping" is the point of no return: before it, all is undone; after it, all is
- * finished, the reset included. But while the first disk has not been swapped nothing has changed, and
- * the VM may be started, and go on as it was: then it is undone too.
+ * The journal's step "swapping" is the point of no return: before it, all is undone; after it, all
+ * is finished, the reset included. But while the first disk has not been swapped nothing has
+ * changed, and the VM may be started, and go on as it was: then it is undone too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,10 +99,11 @@ static int check_disks_are_present(const struct revert *revert, struct xw_error 
         while (present && strcmp(present->path, disk->path) != 0)
             present = present->next;
         if (!present)
-            return xw_error_set(err, ENOENT,
-                                "disk %s: '%s' is in the snapshot, but is no disk of '%s' any more; "
-                                "attach it again first",
-                                disk->vdev, disk->path, subject->name);
+            return xw_error_set(
+                err, ENOENT,
+                "disk %s: '%s' is in the snapshot, but is no disk of '%s' any more; "
+                "attach it again first",
+                disk->vdev, disk->path, subject->name);
     }
     return 0;
 }
@@ -140,13 +141,17 @@ static int plan_resume(struct revert *revert, struct xw_error *err)
     if (!revert->resume)
         return 0;
     if (!revert->session.snapshots->host)
-        return xw_error_set(err, ENODEV, "no Xen runs here to resume '%s' on; --no-memory puts back "
-                                         "the disks only", revert->session.subject.name);
+        return xw_error_set(err, ENODEV,
+                            "no Xen runs here to resume '%s' on; --no-memory puts back "
+                            "the disks only",
+                            revert->session.subject.name);
     path = xw_memory_path(&revert->session, revert->target->id);
     if (path && access(path, R_OK) == 0)
         return 0;
-    return xw_error_set_errno(err, "the memory in snapshot '%s' ('%s') cannot be read; --no-memory puts "
-                                   "back the disks only", revert->target->name, path ? path : "");
+    return xw_error_set_errno(err,
+                              "the memory in snapshot '%s' ('%s') cannot be read; --no-memory puts "
+                              "back the disks only",
+                              revert->target->name, path ? path : "");
 }
 
 /* Everything that can be refused. */
@@ -232,7 +237,8 @@ static int keep(struct revert *revert, struct xw_error *err)
     return rc;
 }
 
-/* Domids count from 1 again after the host was started anew (random(4), boot_id). "" where it is not known. */
+/* Domids count from 1 again after the host was started anew (random(4), boot_id). "" where it is
+ * not known. */
 static void read_boot_id(char out[BOOT_ID_SIZE])
 {
     xw_auto_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -418,8 +424,9 @@ int xw_snapshot_revert(struct xw_snapshots *snapshots, const struct xw_snapshot_
     revert->reverted = reverted;
     revert->domain = strdup(how->domain);
     revert->name = strdup(how->snapshot);
-    rc = revert->domain && revert->name ? 0
-                                        : xw_error_set(err, ENOMEM, "'%s': out of memory", how->domain);
+    rc = revert->domain && revert->name
+             ? 0
+             : xw_error_set(err, ENOMEM, "'%s': out of memory", how->domain);
     if (!rc)
         rc = (how->dry_run ? xw_session_peek : xw_session_open)(&revert->session, snapshots,
                                                                 how->domain, false, err);
@@ -430,7 +437,8 @@ int xw_snapshot_revert(struct xw_snapshots *snapshots, const struct xw_snapshot_
     return rc;
 }
 
-/* It is this guest that was to be restarted: the old one, or what its toolstack has made of it since. */
+/* It is this guest that was to be restarted: the old one, or what its toolstack has made of it
+ * since. */
 static bool is_to_restart(const struct xw_session *session)
 {
     const json_t *args = xw_journal_args(session->journal);
@@ -475,15 +483,17 @@ static int hold_guest(const struct xw_session *session, struct xw_store_disk *di
 }
 
 /*
- * The guard has reset the guest when the command was killed, and the toolstack may have started it again
- * by now: on what was at the paths then. Where that changes now, it is reset once more. Any other guest
- * on the disks is one that somebody has started since: the stores refuse to take them from it.
+ * The guard has reset the guest when the command was killed, and the toolstack may have started it
+ * again by now: on what was at the paths then. Where that changes now, it is reset once more. Any
+ * other guest on the disks is one that somebody has started since: the stores refuse to take them
+ * from it.
  */
 static int finish(struct xw_session *session, const struct xw_snapshot *target,
                   struct xw_store_disk *disks, struct xw_error *err)
 {
     struct xw_standstill standstill = XW_STANDSTILL_INIT;
-    bool old = is_old_guest(session), restart = is_to_restart(session) && (old || is_mixture(disks));
+    bool old = is_old_guest(session),
+         restart = is_to_restart(session) && (old || is_mixture(disks));
     int rc = restart ? hold_guest(session, disks, &standstill, err) : 0;
 
     /* Started again on a mixture, it may have written to what was put back: that is made anew. */

@@ -133,8 +133,10 @@ void xw_session_tell_pending(const struct xw_session *session, struct xw_error *
     const char *pending = session->journal ? xw_journal_pending(session->journal) : NULL;
 
     if (pending)
-        xw_error_prefix(err, "the '%s' of '%s' is not finished, 'xenwright snapshot recover' goes on "
-                             "with it", pending, session->subject.name);
+        xw_error_prefix(err,
+                        "the '%s' of '%s' is not finished, 'xenwright snapshot recover' goes on "
+                        "with it",
+                        pending, session->subject.name);
 }
 
 int xw_session_snapshot(const struct xw_session *session, const char *name,
@@ -185,10 +187,11 @@ static int make_disk(const struct xw_session *session, const struct xw_snapshot 
     disk->store = xw_store_find(from->store);
     if (disk->store)
         return 0;
-    return xw_error_set(err, ENOTSUP,
-                        "disk %s: this version of xenwright has no store '%s'; use the one that made "
-                        "the snapshot",
-                        from->vdev, from->store);
+    return xw_error_set(
+        err, ENOTSUP,
+        "disk %s: this version of xenwright has no store '%s'; use the one that made "
+        "the snapshot",
+        from->vdev, from->store);
 }
 
 int xw_session_disks_of(const struct xw_session *session, const struct xw_snapshot *snapshot,

@@ -54,8 +54,8 @@ int xw_session_snapshot(const struct xw_session *session, const char *name,
 int xw_session_set_current(struct xw_session *session, const char *id, struct xw_error *err);
 
 /*
- * The disks of a snapshot as stores take them, each with its store; a disk that the guest has open is
- * `running`. Free with xw_store_disk_free().
+ * The disks of a snapshot as stores take them, each with its store; a disk that the guest has open
+ * is `running`. Free with xw_store_disk_free().
  */
 int xw_session_disks_of(const struct xw_session *session, const struct xw_snapshot *snapshot,
                         struct xw_store_disk **ret, struct xw_error *err);

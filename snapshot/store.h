@@ -14,9 +14,9 @@
  *
  *   create   place, prepare, [the guest stands still:] take or add_actions, [it goes on:] settle;
  *            undo where anything failed before all were taken
- *   revert   revert_check, revert_prepare, [no guest writes any more:] revert_swap, [the guest that had
- *            the disk open is gone:] revert_settle; revert_undo where it failed before revert_swap
- *   delete   drop
+ *   revert   revert_check, revert_prepare, [no guest writes any more:] revert_swap, [the guest that
+ * had the disk open is gone:] revert_settle; revert_undo where it failed before revert_swap delete
+ * drop
  *
  * Errors: 0 or a negative errno; messages name the disk by its vdev.
  */
@@ -76,9 +76,9 @@ struct xw_store {
     const char *purpose; /* one line: what it is for */
 
     /*
-     * 0 where it keeps snapshots of this disk; -ENOTSUP with the reason, for the user, where the disk
-     * is of its kind but cannot be kept; -EMEDIUMTYPE where it is of another kind. May put a name
-     * that always stays the same in place of disk->path.
+     * 0 where it keeps snapshots of this disk; -ENOTSUP with the reason, for the user, where the
+     * disk is of its kind but cannot be kept; -EMEDIUMTYPE where it is of another kind. May put a
+     * name that always stays the same in place of disk->path.
      */
     int (*claims)(struct xw_store_disk *disk, struct xw_error *err);
 
@@ -86,8 +86,9 @@ struct xw_store {
     int (*place)(struct xw_store_disk *disk, struct xw_error *err);
 
     /*
-     * All that can be done while the guest runs: checks (free space, limits), disk->size, new files.
-     * From here on libxl may open disk->path at any moment (a reboot) and must find the right data.
+     * All that can be done while the guest runs: checks (free space, limits), disk->size, new
+     * files. From here on libxl may open disk->path at any moment (a reboot) and must find the
+     * right data.
      */
     int (*prepare)(struct xw_store_disk *disk, struct xw_error *err);
 
@@ -96,14 +97,15 @@ struct xw_store {
 
     /*
      * In place of take for a running guest's disk, where that goes through its QEMU (disk->qemu is
-     * set): append what belongs in its one QMP "transaction" to `actions`. Called after prepare, the
-     * guest still runs. NULL: take serves running guests too.
+     * set): append what belongs in its one QMP "transaction" to `actions`. Called after prepare,
+     * the guest still runs. NULL: take serves running guests too.
      */
     int (*add_actions)(struct xw_store_disk *disk, json_t *actions, struct xw_error *err);
 
     /*
-     * Where the disk's path leads to the new content only after QEMU's transaction: `from` is to be renamed
-     * to disk->path while the guest still stands still. false: nothing is left to do. NULL: never.
+     * Where the disk's path leads to the new content only after QEMU's transaction: `from` is to be
+     * renamed to disk->path while the guest still stands still. false: nothing is left to do. NULL:
+     * never.
      */
     bool (*late_rename)(const struct xw_store_disk *disk, char from[PATH_MAX]);
 
@@ -136,8 +138,8 @@ struct xw_store {
     bool (*revert_waits)(const struct xw_store_disk *disk);
 
     /*
-     * Remove the former content, where revert_swap could not, since a guest that was held still had it
-     * open. Waits a while for that to end; -EBUSY: it has not. NULL: nothing is left by then.
+     * Remove the former content, where revert_swap could not, since a guest that was held still had
+     * it open. Waits a while for that to end; -EBUSY: it has not. NULL: nothing is left by then.
      */
     int (*revert_settle)(struct xw_store_disk *disk, struct xw_error *err);
 
@@ -145,15 +147,15 @@ struct xw_store {
     int (*revert_undo)(struct xw_store_disk *disk, struct xw_error *err);
 
     /*
-     * Remove the snapshot; data of it that others build on goes to them first. One call does a piece:
-     * 1: call again, when `progress` says; 0: gone. Gone already is fine.
+     * Remove the snapshot; data of it that others build on goes to them first. One call does a
+     * piece: 1: call again, when `progress` says; 0: gone. Gone already is fine.
      */
     int (*drop)(struct xw_store_disk *disk, struct xw_store_progress *progress,
                 struct xw_error *err);
 
     /*
-     * disk->data is to be read (on), or is no longer. NULL: it always can be. Several may read it at a
-     * time.
+     * disk->data is to be read (on), or is no longer. NULL: it always can be. Several may read it
+     * at a time.
      */
     int (*expose)(struct xw_store_disk *disk, bool on, struct xw_error *err);
 

@@ -42,8 +42,10 @@ int xw_store_choose(struct xw_store_disk *disk, struct xw_error *err)
         if (rc != -EMEDIUMTYPE)
             return rc;
     }
-    return xw_error_set(err, ENOTSUP, "disk %s: snapshots of a disk of format '%s' at '%s' cannot be "
-                        "kept", disk->vdev, disk->format, disk->path);
+    return xw_error_set(err, ENOTSUP,
+                        "disk %s: snapshots of a disk of format '%s' at '%s' cannot be "
+                        "kept",
+                        disk->vdev, disk->format, disk->path);
 }
 
 struct xw_store_disk *xw_store_disk_new(const char *vdev, const char *path, const char *format,

@@ -25,10 +25,11 @@ void xw_subject_free(struct xw_subject *subject)
 }
 
 /*
- * The file that a disk's name leads to. For files links are followed, since what is renamed and made
- * beside it is the file. A block device keeps a name: that of LVM is a link to one that changes; of the
- * names that it has, it is always the same one. A name without a slash in front is beneath /dev, as the
- * block script has it. What is not there (yet: a revert may have been interrupted) is fine here.
+ * The file that a disk's name leads to. For files links are followed, since what is renamed and
+ * made beside it is the file. A block device keeps a name: that of LVM is a link to one that
+ * changes; of the names that it has, it is always the same one. A name without a slash in front is
+ * beneath /dev, as the block script has it. What is not there (yet: a revert may have been
+ * interrupted) is fine here.
  */
 static int resolve(const struct xw_disk *disk, char out[PATH_MAX], struct xw_error *err)
 {

@@ -22,16 +22,16 @@ struct xw_subject {
 };
 
 /*
- * Find it. -ENOENT: neither a domain, nor a configuration file, nor the name of a VM with snapshots.
- * Free with xw_subject_free(), also after a failure.
+ * Find it. -ENOENT: neither a domain, nor a configuration file, nor the name of a VM with
+ * snapshots. Free with xw_subject_free(), also after a failure.
  */
 int xw_subject_find(struct xw_snapshots *snapshots, const char *domain,
                     struct xw_subject *ret, struct xw_error *err);
 void xw_subject_free(struct xw_subject *subject);
 
 /*
- * The same from the record of a VM: the domain that has one of its disks now, whatever it is called,
- * else its configuration file, where that is still there; else its disks are not known.
+ * The same from the record of a VM: the domain that has one of its disks now, whatever it is
+ * called, else its configuration file, where that is still there; else its disks are not known.
  */
 int xw_subject_of_vm(struct xw_snapshots *snapshots, const char *vm, struct xw_subject *ret,
                      struct xw_error *err);
@@ -40,7 +40,8 @@ int xw_subject_of_vm(struct xw_snapshots *snapshots, const char *vm, struct xw_s
 int xw_subject_match(const struct xw_snapshots *snapshots, struct xw_subject *subject,
                      struct xw_error *err);
 
-/* The id of the VM called `name` (where its record cannot be read, it goes by its id). -ENOENT: none. */
+/* The id of the VM called `name` (where its record cannot be read, it goes by its id). -ENOENT:
+ * none. */
 int xw_vm_find(const struct xw_snapshots *snapshots, const char *name, char id[XW_SNAPSHOT_ID_SIZE],
                struct xw_error *err);
 
@@ -48,7 +49,8 @@ int xw_vm_find(const struct xw_snapshots *snapshots, const char *name, char id[X
 int xw_subject_remember(struct xw_snapshots *snapshots, struct xw_subject *subject,
                         struct xw_error *err);
 
-/* Bring the record up to date. The VM is locked, and the record has been read since, with its snapshots. */
+/* Bring the record up to date. The VM is locked, and the record has been read since, with its
+ * snapshots. */
 int xw_subject_update(struct xw_snapshots *snapshots, struct xw_subject *subject,
                       struct xw_error *err);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The record of a VM, found again whatever its name or uuid is by now: a VM is known by its disks
- * first, for it is their content that is kept. An xl guest without uuid= gets another at each start.
+ * first, for it is their content that is kept. An xl guest without uuid= gets another at each
+ * start.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -19,8 +20,9 @@ static int for_each_vm(const struct xw_snapshots *snapshots,
                        int (*call)(void *opaque, const char *id, struct xw_error *err),
                        void *opaque, struct xw_error *err)
 {
-    int fd = snapshots->dirfd >= 0 ? openat(snapshots->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-                                   : -1;
+    int fd = snapshots->dirfd >= 0
+                 ? openat(snapshots->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                 : -1;
     xw_auto_closedir DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     struct dirent *entry;
     int rc = 0;

@@ -19,12 +19,14 @@ enum xw_guard_order {
     XW_GUARD_ARM = 'a',    /* from here on, reset the domain where it would have let it go */
     XW_GUARD_SAVING = 's', /* from here on it may be suspended: see to it that it is resumed */
     XW_GUARD_SAVED = 'd',  /* it is not, any more */
-    XW_GUARD_RENAME = 'n', /* a struct xw_guard_rename follows: to be done before the domain goes on */
-    XW_GUARD_QUIT = 'q',   /* all ended well: let it go, and rename nothing */
-    XW_GUARD_RESET = 'r'   /* reset it: SHUTDOWN_reboot, for its toolstack to start it again */
+    XW_GUARD_RENAME =
+        'n', /* a struct xw_guard_rename follows: to be done before the domain goes on */
+    XW_GUARD_QUIT = 'q', /* all ended well: let it go, and rename nothing */
+    XW_GUARD_RESET = 'r' /* reset it: SHUTDOWN_reboot, for its toolstack to start it again */
 };
 
-/* rename(2), where the one that would have done it has died. Names that are gone by then are fine. */
+/* rename(2), where the one that would have done it has died. Names that are gone by then are fine.
+ */
 struct xw_guard_rename {
     char from[PATH_MAX], to[PATH_MAX];
 };

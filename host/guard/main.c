@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * xenwright-guard DOMID LIMIT: holds the vCPUs of a domain for at most LIMIT milliseconds at a time,
- * as it is told on its standard input (guard.h), and lets them go when that closes; and resumes a
- * domain that was left suspended.
+ * xenwright-guard DOMID LIMIT: holds the vCPUs of a domain for at most LIMIT milliseconds at a
+ * time, as it is told on its standard input (guard.h), and lets them go when that closes; and
+ * resumes a domain that was left suspended.
  */
 #include <errno.h>
 #include <poll.h>
@@ -87,9 +87,9 @@ static bool is_suspended(struct guard *guard)
 }
 
 /*
- * The guest may have been asked to suspend by the one that has died, and do so only now; nobody else would
- * resume it. A guest that is asked answers within seconds; one that is suspended later than that is so by
- * somebody else's wish.
+ * The guest may have been asked to suspend by the one that has died, and do so only now; nobody
+ * else would resume it. A guest that is asked answers within seconds; one that is suspended later
+ * than that is so by somebody else's wish.
  */
 static void resume_suspended(struct guard *guard)
 {

@@ -4,8 +4,8 @@
  *
  *     rc = xw_snapshot_create(snapshots, &how, &operation, &err);
  *     while (!rc && (rc = xw_operation_step(operation, &err)) > 0)
- *         rc = poll(&(struct pollfd){xw_operation_fd(operation), POLLIN, 0}, 1, -1) < 0 ? -errno : 0;
- *     xw_operation_free(operation);
+ *         rc = poll(&(struct pollfd){xw_operation_fd(operation), POLLIN, 0}, 1, -1) < 0 ? -errno :
+ * 0; xw_operation_free(operation);
  *
  * A step blocks for as long as its piece of work takes (running lvcreate, a QMP transaction), never
  * for what a guest or another host may take for ever. One thread at a time may use an operation.
@@ -28,7 +28,8 @@ struct xw_operation_state {
     uint64_t total;   /* 0: not known */
 };
 
-/* Poll it for reading. It belongs to the operation, and stays the same until xw_operation_free(). */
+/* Poll it for reading. It belongs to the operation, and stays the same until xw_operation_free().
+ */
 XW_PUBLIC int xw_operation_fd(const struct xw_operation *operation);
 
 /*

@@ -24,7 +24,8 @@ XW_BEGIN_DECLS
 struct xw_host;
 
 #define XW_SNAPSHOT_ID_SIZE 17   /* 16 hexadecimal digits and the terminating NUL */
-#define XW_SNAPSHOT_NAME_SIZE 65 /* 1 to 64 of A-Z a-z 0-9 . _ -, no '-' or '.' in front; and the NUL */
+#define XW_SNAPSHOT_NAME_SIZE \
+    65 /* 1 to 64 of A-Z a-z 0-9 . _ -, no '-' or '.' in front; and the NUL */
 
 /* How the disks of a snapshot belong together. */
 enum xw_consistency {
@@ -136,8 +137,8 @@ struct xw_snapshot_made {
 
 /*
  * Makes a snapshot. Everything in `how` is copied. -EEXIST: the name is taken; -EBUSY: another
- * operation on this VM is going on; -ENOTSUP: a disk that cannot be kept, with the reason. On success
- * *made, where asked for, is filled by the step that returns 0.
+ * operation on this VM is going on; -ENOTSUP: a disk that cannot be kept, with the reason. On
+ * success *made, where asked for, is filled by the step that returns 0.
  */
 XW_PUBLIC int xw_snapshot_create(struct xw_snapshots *snapshots,
                                  const struct xw_snapshot_create *how,
@@ -162,9 +163,9 @@ struct xw_snapshot_reverted {
 };
 
 /*
- * Puts the VM's disks back to a snapshot, which stays. Where that has the guest's memory, a guest that
- * runs is destroyed, and it goes on from the snapshot. -EBUSY: the guest runs, and the snapshot has no
- * memory, and `restart` is not set.
+ * Puts the VM's disks back to a snapshot, which stays. Where that has the guest's memory, a guest
+ * that runs is destroyed, and it goes on from the snapshot. -EBUSY: the guest runs, and the
+ * snapshot has no memory, and `restart` is not set.
  */
 XW_PUBLIC int xw_snapshot_revert(struct xw_snapshots *snapshots,
                                  const struct xw_snapshot_revert *how,
@@ -188,8 +189,9 @@ struct xw_snapshot_export {
 };
 
 /* Copies a disk of a snapshot to a file that stands on its own. Everything in `how` is copied. */
-XW_PUBLIC int xw_snapshot_export(struct xw_snapshots *snapshots, const struct xw_snapshot_export *how,
-                                 struct xw_operation **ret, struct xw_error *err);
+XW_PUBLIC int xw_snapshot_export(struct xw_snapshots *snapshots,
+                                 const struct xw_snapshot_export *how, struct xw_operation **ret,
+                                 struct xw_error *err);
 
 /* Another name or (not NULL) another description. -EEXIST: the name is taken. */
 XW_PUBLIC int xw_snapshot_rename(struct xw_snapshots *snapshots, const char *domain,

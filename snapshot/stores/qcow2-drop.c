@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Deleting a snapshot of a qcow2 image: every image that stands on it takes its content over and then
- * stands on what is below, one after another; then it is removed. Which images these are, the files of
- * the folder themselves say.
+ * Deleting a snapshot of a qcow2 image: every image that stands on it takes its content over and
+ * then stands on what is below, one after another; then it is removed. Which images these are, the
+ * files of the folder themselves say.
  *
  * By whom the content is taken over:
  *   - an image that a guest has open: by the guest's QEMU (block-stream);
- *   - any other: by qemu-img rebase on a copy, which then takes its place. In place, a kill between the new
- *     header and the tables that belong to it would lose content; and a VM that is started meanwhile would
- *     write to the present state too.
+ *   - any other: by qemu-img rebase on a copy, which then takes its place. In place, a kill between
+ * the new header and the tables that belong to it would lose content; and a VM that is started
+ * meanwhile would write to the present state too.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -65,8 +65,9 @@ static bool leads_to(const char *folder, const char *backing, const char *data)
 }
 
 /*
- * Fill `child` with an image of the folder that stands on disk->data; "" where none does (any more).
- * Of several, the VM's present state comes first, then they go by name: the same at each call.
+ * Fill `child` with an image of the folder that stands on disk->data; "" where none does (any
+ * more). Of several, the VM's present state comes first, then they go by name: the same at each
+ * call.
  */
 static int find_child(const struct xw_store_disk *disk, char child[PATH_MAX], struct xw_error *err)
 {
@@ -116,8 +117,9 @@ static int start_rebase(struct xw_store_disk *disk, const char *image, const str
     const char *const argv[] = {"qemu-img",    "rebase", "-f",        "qcow2", "-F",
                                 below->format, "-b",     below->name, image,   NULL};
     const char *const bare[] = {"qemu-img", "rebase", "-f", "qcow2", "-b", "", image, NULL};
-    const struct xw_spawn spawn = {
-        .argv = below->name[0] ? argv : bare, .stderr_fd = XW_SPAWN_INHERIT, .end_with_parent = SIGTERM};
+    const struct xw_spawn spawn = {.argv = below->name[0] ? argv : bare,
+                                   .stderr_fd = XW_SPAWN_INHERIT,
+                                   .end_with_parent = SIGTERM};
 
     int rc = xw_spawn_start(&spawn, &disk->child, err);
 
@@ -180,13 +182,15 @@ static int check_unchanged(const struct xw_store_disk *disk, struct xw_error *er
         now.st_size == disk->seen.st_size && now.st_mtim.tv_sec == disk->seen.st_mtim.tv_sec &&
         now.st_mtim.tv_nsec == disk->seen.st_mtim.tv_nsec)
         return 0;
-    return xw_error_set(err, EBUSY,
-                        "disk %s: '%s' was written to meanwhile, and is left as it is; the deletion can be "
-                        "tried again",
-                        disk->vdev, disk->merging);
+    return xw_error_set(
+        err, EBUSY,
+        "disk %s: '%s' was written to meanwhile, and is left as it is; the deletion can be "
+        "tried again",
+        disk->vdev, disk->merging);
 }
 
-/* Nobody writes to another snapshot's image; who has it open goes on with the old file, which reads alike. */
+/* Nobody writes to another snapshot's image; who has it open goes on with the old file, which reads
+ * alike. */
 static int replace(const struct xw_store_disk *disk, const char *copy, struct xw_error *err)
 {
     if (!strcmp(disk->merging, disk->path))
@@ -237,8 +241,9 @@ static int go_on_merging(struct xw_store_disk *disk, struct xw_store_progress *p
 }
 
 /*
- * A kill while the copy took the image's place may have left the old image, or the copy under its former
- * name where the image was put back. The copy itself is of no use after a kill: the VM may have run since.
+ * A kill while the copy took the image's place may have left the old image, or the copy under its
+ * former name where the image was put back. The copy itself is of no use after a kill: the VM may
+ * have run since.
  */
 static int finish_swap(const struct xw_store_disk *disk, struct xw_error *err)
 {
@@ -268,14 +273,15 @@ static int check_user(const struct xw_store_disk *disk, const char *child, bool 
     *open = rc > 0;
     if (rc < 0 || !*open || disk->running)
         return rc < 0 ? rc : 0;
-    return xw_error_set(err, EBUSY, "disk %s: '%s' is open in %s (%d), and no domain is known for it",
+    return xw_error_set(err, EBUSY,
+                        "disk %s: '%s' is open in %s (%d), and no domain is known for it",
                         disk->vdev, child, user.name, (int)user.pid);
 }
 
 /*
- * The format of what is below has to be written into the image again: QEMU would guess it otherwise,
- * and a guest can make a raw image look like any other. An older image may lack it; then it is a qcow2
- * image, or somebody has to say what it is.
+ * The format of what is below has to be written into the image again: QEMU would guess it
+ * otherwise, and a guest can make a raw image look like any other. An older image may lack it; then
+ * it is a qcow2 image, or somebody has to say what it is.
  */
 static int find_below(const struct xw_store_disk *disk, struct below *ret, struct xw_error *err)
 {
@@ -328,7 +334,8 @@ static int check_internal(const struct xw_store_disk *disk, struct xw_error *err
     if (rc || header.snapshots == 0)
         return rc;
     return xw_error_set(err, EBUSY,
-                        "disk %s: '%s' holds %" PRIu32 " snapshots made by 'qemu-img snapshot', which "
+                        "disk %s: '%s' holds %" PRIu32
+                        " snapshots made by 'qemu-img snapshot', which "
                         "would be lost with it: delete those first ('qemu-img snapshot -d')",
                         disk->vdev, disk->data, header.snapshots);
 }

@@ -3,11 +3,11 @@
  * qcow2 images that a running guest has open, through its QEMU (QEMU's
  * docs/interop/live-block-operations.rst).
  *
- * QEMU opens a file again, by the name it knows it by, whenever it may write where it might not before
- * or the other way round: when an image becomes the backing file of another, too. So before the image's
- * path leads to another file, the node that has it open must know it by its new name: a file node on
- * the second name (the same inode) takes the place of the one on the first, by blockdev-reopen.
- * Without this QEMU reads the new, empty image where it should read the old one.
+ * QEMU opens a file again, by the name it knows it by, whenever it may write where it might not
+ * before or the other way round: when an image becomes the backing file of another, too. So before
+ * the image's path leads to another file, the node that has it open must know it by its new name: a
+ * file node on the second name (the same inode) takes the place of the one on the first, by
+ * blockdev-reopen. Without this QEMU reads the new, empty image where it should read the old one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -125,8 +125,8 @@ static int add_file_node(const struct xw_store_disk *disk, const json_t *root, c
 }
 
 /*
- * The guest's node of the disk, and that it is on the image that we are at work on: under either of its
- * names, also where that has just been taken away.
+ * The guest's node of the disk, and that it is on the image that we are at work on: under either of
+ * its names, also where that has just been taken away.
  */
 static int find_root(const struct xw_store_disk *disk, json_t **ret, struct xw_error *err)
 {
@@ -138,29 +138,31 @@ static int find_root(const struct xw_store_disk *disk, json_t **ret, struct xw_e
     xw_guest_qemu_file(*ret, file);
     if (!strcmp(file, disk->data) || same_file(file, disk->path))
         return 0;
-    return xw_error_set(err, EBUSY, "disk %s: QEMU has '%s' open for it, not '%s'", disk->vdev, file,
-                        disk->path);
+    return xw_error_set(err, EBUSY, "disk %s: QEMU has '%s' open for it, not '%s'", disk->vdev,
+                        file, disk->path);
 }
 
 /*
- * May this QEMU's nodes be changed under a guest? Before version 9.0 it took the lock of an I/O thread
- * around what uses them, and some commands did not: blockdev-reopen aborts ("qemu_mutex_unlock_impl:
- * Operation not permitted") when it closes the former file node while the guest writes, block-stream ends
- * QEMU when it changes what an image in the middle of a chain stands on. Both seen with 7.2.22.
+ * May this QEMU's nodes be changed under a guest? Before version 9.0 it took the lock of an I/O
+ * thread around what uses them, and some commands did not: blockdev-reopen aborts
+ * ("qemu_mutex_unlock_impl: Operation not permitted") when it closes the former file node while the
+ * guest writes, block-stream ends QEMU when it changes what an image in the middle of a chain
+ * stands on. Both seen with 7.2.22.
  */
 static int may_change(const struct xw_store_disk *disk, bool *ret, struct xw_error *err)
 {
     xw_auto_json json_t *version = NULL;
     const json_t *numbers;
-    int rc = xw_qmp_execute(xw_guest_qemu_qmp(disk->qemu), "query-version", NULL, COMMAND_MS, &version,
-                            err);
+    int rc = xw_qmp_execute(xw_guest_qemu_qmp(disk->qemu), "query-version", NULL, COMMAND_MS,
+                            &version, err);
 
     numbers = json_object_get(version, "qemu");
     *ret = json_integer_value(json_object_get(numbers, "major")) >= SAFE_MAJOR;
     return rc;
 }
 
-/* QEMU learns the image's second name, and the path leads to the new image before QEMU goes over to it. */
+/* QEMU learns the image's second name, and the path leads to the new image before QEMU goes over to
+ * it. */
 static int tell(struct xw_store_disk *disk, const json_t *root, struct xw_error *err)
 {
     char file[NODE_SIZE];
@@ -183,7 +185,8 @@ static int name_live(struct xw_store_disk *disk, char live[PATH_MAX], struct xw_
     disk->late = true;
     if (link(fresh, live) == 0)
         return xw_file_sync_folder_of(AT_FDCWD, live, err);
-    return xw_error_set_errno(err, "disk %s: '%s' cannot get the name '%s'", disk->vdev, fresh, live);
+    return xw_error_set_errno(err, "disk %s: '%s' cannot get the name '%s'", disk->vdev, fresh,
+                              live);
 }
 
 int xw_qcow2_live_add_actions(struct xw_store_disk *disk, json_t *actions, struct xw_error *err)
@@ -228,8 +231,8 @@ int xw_qcow2_live_find(struct xw_store_disk *disk, enum xw_store_found *ret, str
 }
 
 /*
- * Back to the first name. The path leads to the image again before QEMU is told to use it; a QEMU that
- * has not been told of the second one yet has nothing to undo.
+ * Back to the first name. The path leads to the image again before QEMU is told to use it; a QEMU
+ * that has not been told of the second one yet has nothing to undo.
  */
 int xw_qcow2_live_undo(struct xw_store_disk *disk, struct xw_error *err)
 {
@@ -255,7 +258,8 @@ int xw_qcow2_live_undo(struct xw_store_disk *disk, struct xw_error *err)
     return rc;
 }
 
-/* The job of this merge among QEMU's; a borrowed reference into *holder, NULL where there is none. */
+/* The job of this merge among QEMU's; a borrowed reference into *holder, NULL where there is none.
+ */
 static int find_job(const struct xw_store_disk *disk, const char *id, json_t **holder,
                     const json_t **ret, struct xw_error *err)
 {
@@ -309,13 +313,15 @@ static int end_job(const struct xw_store_disk *disk, const char *id, const json_
 
     if (rc || !why)
         return rc;
-    return xw_error_set(err, EIO,
-                        "disk %s: QEMU could not take the content of '%s' over: %s; nothing is lost, "
-                        "and the deletion can be tried again",
-                        disk->vdev, disk->data, why);
+    return xw_error_set(
+        err, EIO,
+        "disk %s: QEMU could not take the content of '%s' over: %s; nothing is lost, "
+        "and the deletion can be tried again",
+        disk->vdev, disk->data, why);
 }
 
-/* What was added for the snapshot by name stays in QEMU, with its file open, until it is deleted. */
+/* What was added for the snapshot by name stays in QEMU, with its file open, until it is deleted.
+ */
 static void drop_nodes(const struct xw_store_disk *disk, const char *image_node)
 {
     char file[NODE_SIZE];
@@ -337,10 +343,11 @@ int xw_qcow2_live_start(struct xw_store_disk *disk, const char *child, const cha
                             disk->vdev, child);
     rc = may_change(disk, &may, err);
     if (!rc && !may)
-        return xw_error_set(err, EBUSY,
-                            "disk %s: '%s' needs what the snapshot holds, and the guest's QEMU is too old (it "
-                            "takes 9.0) to give it that safely: delete the snapshot while the guest is off",
-                            disk->vdev, child);
+        return xw_error_set(
+            err, EBUSY,
+            "disk %s: '%s' needs what the snapshot holds, and the guest's QEMU is too old (it "
+            "takes 9.0) to give it that safely: delete the snapshot while the guest is off",
+            disk->vdev, child);
     if (!rc)
         rc = node_name(disk, "", id, err);
     if (!rc)
@@ -350,19 +357,21 @@ int xw_qcow2_live_start(struct xw_store_disk *disk, const char *child, const cha
 }
 
 /*
- * Have QEMU write out all that it keeps in memory of its images, before the file goes that they stood on.
- * No command of QMP does just that; "stop" does, and a QEMU that is stopped must not be asked anything by
- * the guest, which stands still for it.
+ * Have QEMU write out all that it keeps in memory of its images, before the file goes that they
+ * stood on. No command of QMP does just that; "stop" does, and a QEMU that is stopped must not be
+ * asked anything by the guest, which stands still for it.
  */
 static int flush_all(const struct xw_store_disk *disk, struct xw_error *err)
 {
     struct xw_standstill standstill = XW_STANDSTILL_INIT;
     xw_auto_json json_t *status = NULL;
-    int rc = xw_qmp_execute(xw_guest_qemu_qmp(disk->qemu), "query-status", NULL, COMMAND_MS, &status, err);
+    int rc = xw_qmp_execute(xw_guest_qemu_qmp(disk->qemu), "query-status", NULL, COMMAND_MS,
+                            &status, err);
 
     if (rc || !json_is_true(json_object_get(status, "running")))
         return rc; /* it was flushed when it was stopped */
-    rc = xw_standstill_prepare(&standstill, xw_guest_qemu_domid(disk->qemu), STANDSTILL_LIMIT_MS, err);
+    rc = xw_standstill_prepare(&standstill, xw_guest_qemu_domid(disk->qemu), STANDSTILL_LIMIT_MS,
+                               err);
     if (!rc)
         rc = xw_standstill_begin(&standstill, err);
     if (!rc)

@@ -2,10 +2,11 @@
 /*
  * The names by which QEMU knows the images of a disk.
  *
- * A QEMU of before version 9.0 cannot be told another name of an image that it has open (qcow2-live.c).
- * There the new image has a second name from the start, IMAGE.xw-ID.live, by which QEMU opens it, and
- * gets the image's path as its other one only after QEMU has gone over to it, while the guest still stands
- * still. The second name stays for as long as that QEMU has the image open by it.
+ * A QEMU of before version 9.0 cannot be told another name of an image that it has open
+ * (qcow2-live.c). There the new image has a second name from the start, IMAGE.xw-ID.live, by which
+ * QEMU opens it, and gets the image's path as its other one only after QEMU has gone over to it,
+ * while the guest still stands still. The second name stays for as long as that QEMU has the image
+ * open by it.
  *
  * What libxl itself has opened is known by the image's path, which then leads to another file. As a
  * backing file it is only read, and never opened again.

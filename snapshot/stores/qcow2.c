@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * qcow2 images: a snapshot is the image as it was, under another name; what is written later goes to
- * a new image that stands on it and has taken its name. So the path that libxl knows leads to the
- * present state at every moment, and the format stays.
+ * qcow2 images: a snapshot is the image as it was, under another name; what is written later goes
+ * to a new image that stands on it and has taken its name. So the path that libxl knows leads to
+ * the present state at every moment, and the format stays.
  *
  *     IMAGE -> IMAGE.xw-2 -> IMAGE.xw-1      after the snapshots 1 and 2
  */
@@ -32,10 +32,11 @@ static int claims(struct xw_store_disk *disk, struct xw_error *err)
     if (strcmp(disk->format, "qcow2") != 0)
         return -EMEDIUMTYPE;
     if (stat(disk->path, &st) == 0 && !S_ISREG(st.st_mode))
-        return xw_error_set(err, ENOTSUP,
-                            "disk %s: '%s' is a qcow2 image that is not in a file: there is no place "
-                            "beside it for a snapshot",
-                            disk->vdev, disk->path);
+        return xw_error_set(
+            err, ENOTSUP,
+            "disk %s: '%s' is a qcow2 image that is not in a file: there is no place "
+            "beside it for a snapshot",
+            disk->vdev, disk->path);
     rc = xw_qcow2_header_read(disk->path, &header, err);
     if (!rc && (header.encrypted || header.external_data))
         return xw_error_set(err, ENOTSUP, "disk %s: '%s' %s: no snapshot of it can be kept",
@@ -178,7 +179,8 @@ static int find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_
     xw_beside_name(disk, ".new", fresh);
     if (disk->qemu) {
         rc = xw_qcow2_live_find(disk, ret, err);
-        /* Written to by a QEMU that has ended, whatever the one of now says: it is not ours to remove. */
+        /* Written to by a QEMU that has ended, whatever the one of now says: it is not ours to
+         * remove. */
         if (!rc && *ret == XW_STORE_PREPARED && access(fresh, F_OK) == 0 &&
             xw_qcow2_is_empty(fresh, &empty, NULL) == 0 && !empty)
             *ret = XW_STORE_TAKEN;
@@ -218,9 +220,9 @@ static int put_back(struct xw_store_disk *disk, struct xw_error *err)
     if (stands)
         return 0;
     if (stat(disk->path, &image) < 0 || image.st_ino != data.st_ino)
-        return xw_error_set(err, EBUSY,
-                            "disk %s: '%s' does not belong to '%s' as it should; both are left alone",
-                            disk->vdev, disk->data, disk->path);
+        return xw_error_set(
+            err, EBUSY, "disk %s: '%s' does not belong to '%s' as it should; both are left alone",
+            disk->vdev, disk->data, disk->path);
     return xw_beside_remove(disk, disk->data, err);
 }
 

@@ -10,13 +10,14 @@
 int xw_qcow2_stands_on(const struct xw_store_disk *disk, const char *path, const char *backing,
                        bool *ret, struct xw_error *err);
 
-/* qemu-img create: an empty image on `backing`, which is not opened, with the image's owner and mode. */
+/* qemu-img create: an empty image on `backing`, which is not opened, with the image's owner and
+ * mode. */
 int xw_qcow2_make_overlay(const struct xw_store_disk *disk, const char *backing, const char *path,
                           struct xw_error *err);
 
 /*
- * qcow2-names.c: names for a QEMU that cannot be told another one (see there). The name by which such a
- * QEMU has opened, or is to open, the image that stands on disk->data.
+ * qcow2-names.c: names for a QEMU that cannot be told another one (see there). The name by which
+ * such a QEMU has opened, or is to open, the image that stands on disk->data.
  */
 void xw_qcow2_live_name(const struct xw_store_disk *disk, char out[PATH_MAX]);
 
@@ -29,8 +30,8 @@ int xw_qcow2_live_find(struct xw_store_disk *disk, enum xw_store_found *ret, str
 int xw_qcow2_live_undo(struct xw_store_disk *disk, struct xw_error *err);
 
 /*
- * Begin to bring the content of disk->data to the image at `child`, which the guest has open, so that it
- * stands on `below` ("": on nothing). 1: begun.
+ * Begin to bring the content of disk->data to the image at `child`, which the guest has open, so
+ * that it stands on `below` ("": on nothing). 1: begun.
  */
 int xw_qcow2_live_start(struct xw_store_disk *disk, const char *child, const char *below,
                         struct xw_store_progress *progress, struct xw_error *err);

@@ -60,7 +60,8 @@ static int claims(struct xw_store_disk *disk, struct xw_error *err)
     return st.st_size < 4096 ? 0 : try_clone(disk, fd, err);
 }
 
-/* An empty file for the clone; what is dirty now is written now, not while the guest stands still. */
+/* An empty file for the clone; what is dirty now is written now, not while the guest stands still.
+ */
 static int prepare(struct xw_store_disk *disk, struct xw_error *err)
 {
     xw_auto_close int from = open_image(disk, disk->path, O_RDONLY, err);

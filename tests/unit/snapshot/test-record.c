@@ -11,7 +11,8 @@
 static void names_are_checked(void **state)
 {
     static const char *const good[] = {"a", "Z", "0", "_", "a-b", "a.b", "before-upgrade.2", "_-."};
-    static const char *const bad[] = {"", ".", "..", ".a", "-a", "a/b", "a b", "a\n", "\xc3\xa4", "a%", "a:"};
+    static const char *const bad[] = {"",    ".",   "..",       ".a", "-a", "a/b",
+                                      "a b", "a\n", "\xc3\xa4", "a%", "a:"};
     struct xw_error err = XW_ERROR_INIT;
     char name[XW_SNAPSHOT_NAME_SIZE + 1];
 
