@@ -9,7 +9,6 @@
  * changed, and the VM may be started, and go on as it was: then it is undone too.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,9 +20,9 @@
 #include "snapshot/memory.h"
 #include "snapshot/recover.h"
 #include "snapshot/restart.h"
+#include "snapshot/swap.h"
 
 #define STANDSTILL_LIMIT_MS 60000
-#define BOOT_ID_SIZE 64
 
 struct revert {
     struct xw_operation operation; /* first */
@@ -40,37 +39,6 @@ struct revert {
     bool awaits_guest; /* its disks are put back, and it is to come back */
 };
 
-static int for_each(struct xw_store_disk *disks,
-                    int (*call)(struct xw_store_disk *disk, struct xw_error *err),
-                    struct xw_error *err)
-{
-    int rc = 0;
-
-    for (; disks && !rc; disks = disks->next)
-        rc = call(disks, err);
-    return rc;
-}
-
-static int prepare_one(struct xw_store_disk *disk, struct xw_error *err)
-{
-    return disk->store->revert_prepare(disk, err);
-}
-
-static int swap_one(struct xw_store_disk *disk, struct xw_error *err)
-{
-    return disk->store->revert_swap(disk, err);
-}
-
-static int settle_one(struct xw_store_disk *disk, struct xw_error *err)
-{
-    return disk->store->revert_settle ? disk->store->revert_settle(disk, err) : 0;
-}
-
-static int undo_one(struct xw_store_disk *disk, struct xw_error *err)
-{
-    return disk->store->revert_undo(disk, err);
-}
-
 /* Its data is there, and is no disk that the VM has lost. */
 static int check_one(struct xw_store_disk *disk, struct xw_error *err)
 {
@@ -83,9 +51,16 @@ static int check_one(struct xw_store_disk *disk, struct xw_error *err)
     return rc;
 }
 
-static int check_store(struct xw_store_disk *disk, struct xw_error *err)
+static int check_all(struct xw_store_disk *disks, struct xw_error *err)
 {
-    return disk->store->revert_check ? disk->store->revert_check(disk, err) : 0;
+    int rc = 0;
+
+    for (; disks && !rc; disks = disks->next) {
+        rc = check_one(disks, err);
+        if (!rc && disks->store->revert_check)
+            rc = disks->store->revert_check(disks, err);
+    }
+    return rc;
 }
 
 static int check_disks_are_present(const struct revert *revert, struct xw_error *err)
@@ -170,10 +145,10 @@ static int plan(struct revert *revert, struct xw_error *err)
     if (!rc)
         rc = check_disks_are_present(revert, err);
     if (!rc)
-        rc = for_each(revert->disks, check_one, err);
+        rc = check_all(revert->disks, err);
     if (!rc)
         rc = check_guest(revert, err);
-    return rc ? rc : for_each(revert->disks, check_store, err);
+    return rc;
 }
 
 static int hold(struct revert *revert, struct xw_error *err)
@@ -237,24 +212,13 @@ static int keep(struct revert *revert, struct xw_error *err)
     return rc;
 }
 
-/* Domids count from 1 again after the host was started anew (random(4), boot_id). "" where it is
- * not known. */
-static void read_boot_id(char out[BOOT_ID_SIZE])
-{
-    xw_auto_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd >= 0 ? read(fd, out, BOOT_ID_SIZE - 1) : -1;
-
-    out[got > 0 ? got : 0] = '\0';
-    out[strcspn(out, "\n")] = '\0';
-}
-
 static int begin(struct revert *revert, struct xw_error *err)
 {
     const struct xw_subject *subject = &revert->session.subject;
-    char boot[BOOT_ID_SIZE];
+    char boot[XW_BOOT_ID_SIZE];
     xw_auto_json json_t *args = NULL;
 
-    read_boot_id(boot);
+    xw_swap_boot_id(boot);
     args = json_pack("{s:o, s:b, s:I, s:s, s:s}",
                      "snapshot", xw_snapshot_json(revert->target),
                      "running", subject->running,
@@ -267,28 +231,6 @@ static int begin(struct revert *revert, struct xw_error *err)
     return xw_journal_begin(revert->session.journal, "revert", args, err);
 }
 
-/* After the point of no return; also what a later command does where this one is killed. */
-static int swap_all(struct xw_session *session, const struct xw_snapshot *target,
-                    struct xw_store_disk *disks, struct xw_error *err)
-{
-    int rc = for_each(disks, swap_one, err);
-
-    return rc ? rc : xw_session_set_current(session, target->id, err);
-}
-
-static int undo(struct xw_session *session, struct xw_store_disk *disks, struct xw_error *err)
-{
-    int rc = for_each(disks, undo_one, err);
-
-    return rc ? rc : xw_journal_done(session->journal, err);
-}
-
-/* They are swapped in their order. */
-static bool nothing_is_swapped(const struct xw_store_disk *disks)
-{
-    return disks && disks->store->revert_waits && disks->store->revert_waits(disks);
-}
-
 static int swap(struct revert *revert, struct xw_error *err)
 {
     struct xw_session *session = &revert->session;
@@ -296,21 +238,21 @@ static int swap(struct revert *revert, struct xw_error *err)
 
     if (rc)
         return rc;
-    rc = for_each(revert->disks, prepare_one, err);
+    rc = xw_swap_prepare(revert->disks, err);
     if (!rc && session->subject.running)
         rc = xw_standstill_arm(&revert->standstill, err);
     if (!rc)
         rc = xw_journal_step(session->journal, "swapping", NULL, err);
     if (!rc) {
-        rc = swap_all(session, revert->target, revert->disks, err);
+        rc = xw_swap_all(session, revert->target, revert->disks, err);
         if (!rc)
             return 0;
-        if (!nothing_is_swapped(revert->disks)) {
+        if (!xw_swap_has_not_begun(revert->disks)) {
             xw_session_tell_pending(session, err);
             return rc;
         }
     }
-    undo(session, revert->disks, NULL);
+    xw_swap_undo(session, revert->disks, NULL);
     if (session->subject.running)
         xw_standstill_end(&revert->standstill, NULL, NULL);
     return rc;
@@ -336,7 +278,7 @@ static int bring_back(struct revert *revert, struct xw_error *err)
     rc = path ? xw_restart_restore(&revert->guest, host, subject, path, err)
               : xw_error_set(err, ENOMEM, "'%s': out of memory", subject->name);
     if (!rc)
-        rc = for_each(revert->disks, settle_one, err);
+        rc = xw_swap_settle(revert->disks, err);
     /* The disks must not be put back once more under the guest that goes on now. */
     return rc ? rc : xw_journal_done(revert->session.journal, err);
 }
@@ -374,7 +316,7 @@ static int step(struct xw_operation *operation, struct xw_error *err)
                             revert->domain);
     rc = revert->awaits_guest ? xw_restart_step(&revert->guest, err) : run(revert, err);
     if (rc == 0 && !revert->dry_run && xw_journal_pending(revert->session.journal))
-        rc = for_each(revert->disks, settle_one, err);
+        rc = xw_swap_settle(revert->disks, err);
     if (rc == 0 && !revert->dry_run && xw_journal_pending(revert->session.journal))
         rc = xw_journal_done(revert->session.journal, err);
     if (rc == 0 && revert->reverted)
@@ -434,94 +376,5 @@ int xw_snapshot_revert(struct xw_snapshots *snapshots, const struct xw_snapshot_
         xw_operation_free(&revert->operation);
     else
         *ret = &revert->operation;
-    return rc;
-}
-
-/* It is this guest that was to be restarted: the old one, or what its toolstack has made of it
- * since. */
-static bool is_to_restart(const struct xw_session *session)
-{
-    const json_t *args = xw_journal_args(session->journal);
-    const char *uuid = json_string_value(json_object_get(args, "uuid"));
-
-    return json_is_true(json_object_get(args, "running")) && session->subject.running && uuid &&
-           !strcmp(uuid, session->subject.uuid);
-}
-
-/* The very domain that was held then. */
-static bool is_old_guest(const struct xw_session *session)
-{
-    const json_t *args = xw_journal_args(session->journal);
-    const char *boot = json_string_value(json_object_get(args, "boot"));
-    char now[BOOT_ID_SIZE];
-
-    read_boot_id(now);
-    return is_to_restart(session) && boot && !strcmp(boot, now) &&
-           json_integer_value(json_object_get(args, "domid")) == session->subject.domid;
-}
-
-/* Some disks have been put back, and one still waits. */
-static bool is_mixture(const struct xw_store_disk *disks)
-{
-    for (; disks; disks = disks->next) {
-        if (disks->store->revert_waits && disks->store->revert_waits(disks))
-            return true;
-    }
-    return false;
-}
-
-static int hold_guest(const struct xw_session *session, struct xw_store_disk *disks,
-                      struct xw_standstill *standstill, struct xw_error *err)
-{
-    int rc = xw_standstill_prepare(standstill, session->subject.domid, STANDSTILL_LIMIT_MS, err);
-
-    if (!rc)
-        rc = xw_standstill_begin(standstill, err);
-    for (; disks && !rc; disks = disks->next)
-        disks->held = disks->running;
-    return rc;
-}
-
-/*
- * The guard has reset the guest when the command was killed, and the toolstack may have started it
- * again by now: on what was at the paths then. Where that changes now, it is reset once more. Any
- * other guest on the disks is one that somebody has started since: the stores refuse to take them
- * from it.
- */
-static int finish(struct xw_session *session, const struct xw_snapshot *target,
-                  struct xw_store_disk *disks, struct xw_error *err)
-{
-    struct xw_standstill standstill = XW_STANDSTILL_INIT;
-    bool old = is_old_guest(session),
-         restart = is_to_restart(session) && (old || is_mixture(disks));
-    int rc = restart ? hold_guest(session, disks, &standstill, err) : 0;
-
-    /* Started again on a mixture, it may have written to what was put back: that is made anew. */
-    if (!rc && restart && !old)
-        rc = for_each(disks, prepare_one, err);
-    if (!rc)
-        rc = swap_all(session, target, disks, err);
-    if (!rc && restart)
-        rc = xw_standstill_reset(&standstill, err);
-    xw_standstill_release(&standstill);
-    if (!rc)
-        rc = for_each(disks, settle_one, err);
-    return rc ? rc : xw_journal_done(session->journal, err);
-}
-
-int xw_recover_revert(struct xw_session *session, struct xw_error *err)
-{
-    struct xw_store_disk *disks = NULL;
-    struct xw_snapshot *target = NULL;
-    int rc = xw_recover_snapshot(session, &target, err);
-
-    if (!rc)
-        rc = xw_session_disks_of(session, target, &disks, err);
-    if (!rc && (!xw_journal_find(session->journal, "swapping") || nothing_is_swapped(disks)))
-        rc = undo(session, disks, err);
-    else if (!rc)
-        rc = finish(session, target, disks, err);
-    xw_store_disk_free(disks);
-    xw_snapshot_free(target);
     return rc;
 }
