@@ -388,7 +388,7 @@ int xw_qcow2_live_go_on(struct xw_store_disk *disk, struct xw_store_progress *pr
                         struct xw_error *err)
 {
     xw_auto_json json_t *jobs = NULL, *merged = NULL;
-    const json_t *job;
+    const json_t *job = NULL;
     const char *status, *node;
     char id[NODE_SIZE];
     int rc = node_name(disk, "", id, err);
