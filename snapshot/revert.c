@@ -39,27 +39,28 @@ struct revert {
     bool awaits_guest; /* its disks are put back, and it is to come back */
 };
 
-/* Its data is there, and is no disk that the VM has lost. */
-static int check_one(struct xw_store_disk *disk, struct xw_error *err)
+/* What the snapshot kept is there. */
+static int check_data(struct xw_store_disk *disks, struct xw_error *err)
 {
-    struct xw_snapshot_space space;
-    int rc = disk->store->space(disk, &space, err);
-
-    if (!rc && space.missing)
-        rc = xw_error_set(err, ENOENT, "disk %s: what the snapshot kept of it is gone: '%s'",
-                          disk->vdev, disk->data);
-    return rc;
-}
-
-static int check_all(struct xw_store_disk *disks, struct xw_error *err)
-{
+    struct xw_snapshot_space space = {0};
     int rc = 0;
 
     for (; disks && !rc; disks = disks->next) {
-        rc = check_one(disks, err);
-        if (!rc && disks->store->revert_check)
-            rc = disks->store->revert_check(disks, err);
+        rc = disks->store->space(disks, &space, err);
+        if (!rc && space.missing)
+            rc = xw_error_set(err, ENOENT, "disk %s: what the snapshot kept of it is gone: '%s'",
+                              disks->vdev, disks->data);
     }
+    return rc;
+}
+
+/* What the stores have against it. */
+static int check_stores(struct xw_store_disk *disks, struct xw_error *err)
+{
+    int rc = 0;
+
+    for (; disks && !rc; disks = disks->next)
+        rc = disks->store->revert_check ? disks->store->revert_check(disks, err) : 0;
     return rc;
 }
 
@@ -145,10 +146,10 @@ static int plan(struct revert *revert, struct xw_error *err)
     if (!rc)
         rc = check_disks_are_present(revert, err);
     if (!rc)
-        rc = check_all(revert->disks, err);
+        rc = check_data(revert->disks, err);
     if (!rc)
         rc = check_guest(revert, err);
-    return rc;
+    return rc ? rc : check_stores(revert->disks, err);
 }
 
 static int hold(struct revert *revert, struct xw_error *err)

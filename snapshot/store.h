@@ -146,6 +146,9 @@ struct xw_store {
     /* Remove what revert_prepare made; nothing there is fine. */
     int (*revert_undo)(struct xw_store_disk *disk, struct xw_error *err);
 
+    /* Refuse a drop that is not possible, before any disk has dropped anything. NULL: nothing to check. */
+    int (*drop_check)(struct xw_store_disk *disk, struct xw_error *err);
+
     /*
      * Remove the snapshot; data of it that others build on goes to them first. One call does a
      * piece: 1: call again, when `progress` says; 0: gone. Gone already is fine.

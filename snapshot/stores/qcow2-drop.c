@@ -64,10 +64,28 @@ static bool leads_to(const char *folder, const char *backing, const char *data)
            first.st_ino == second.st_ino;
 }
 
+/* Ours is the image itself, and whatever is called as its snapshots are. */
+static bool is_ours(const struct xw_store_disk *disk, const char *child)
+{
+    size_t length = strlen(disk->path);
+
+    return !strncmp(child, disk->path, length) &&
+           (!child[length] || !strncmp(child + length, ".xw-", 4));
+}
+
+static bool comes_before(const struct xw_store_disk *disk, const char *a, const char *b)
+{
+    if (is_ours(disk, a) != is_ours(disk, b))
+        return is_ours(disk, b);
+    if (!strcmp(a, disk->path) || !strcmp(b, disk->path))
+        return !strcmp(a, disk->path);
+    return strcmp(a, b) < 0;
+}
+
 /*
  * Fill `child` with an image of the folder that stands on disk->data; "" where none does (any
- * more). Of several, the VM's present state comes first, then they go by name: the same at each
- * call.
+ * more). Of several, one of somebody else comes first, then the VM's present state, then they go by
+ * name: the same at each call.
  */
 static int find_child(const struct xw_store_disk *disk, char child[PATH_MAX], struct xw_error *err)
 {
@@ -90,20 +108,10 @@ static int find_child(const struct xw_store_disk *disk, char child[PATH_MAX], st
             xw_qcow2_header_read(path, &header, NULL) ||
             !leads_to(folder, header.backing, disk->data))
             continue;
-        if (!child[0] || !strcmp(path, disk->path) ||
-            (strcmp(child, disk->path) != 0 && strcmp(path, child) < 0))
+        if (!child[0] || comes_before(disk, path, child))
             memcpy(child, path, sizeof(path));
     }
     return 0;
-}
-
-/* Ours is the image itself, and whatever is called as its snapshots are. */
-static bool is_ours(const struct xw_store_disk *disk, const char *child)
-{
-    size_t length = strlen(disk->path);
-
-    return !strncmp(child, disk->path, length) &&
-           (!child[length] || !strncmp(child + length, ".xw-", 4));
 }
 
 /* What the image is to stand on then, and its format; "" for nothing. */
@@ -338,6 +346,21 @@ static int check_internal(const struct xw_store_disk *disk, struct xw_error *err
                         " snapshots made by 'qemu-img snapshot', which "
                         "would be lost with it: delete those first ('qemu-img snapshot -d')",
                         disk->vdev, disk->data, header.snapshots);
+}
+
+int xw_qcow2_drop_check(struct xw_store_disk *disk, struct xw_error *err)
+{
+    char child[PATH_MAX];
+    int rc;
+
+    if (access(disk->data, F_OK) < 0 && errno == ENOENT)
+        return 0;
+    rc = check_internal(disk, err);
+    if (!rc)
+        rc = find_child(disk, child, err);
+    if (rc || !child[0] || is_ours(disk, child))
+        return rc;
+    return refuse_stranger(disk, child, err);
 }
 
 int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress,

@@ -299,6 +299,7 @@ const struct xw_store xw_store_qcow2 = {
     .revert_swap = revert_swap,
     .revert_waits = xw_beside_waits,
     .revert_undo = revert_undo,
+    .drop_check = xw_qcow2_drop_check,
     .drop = xw_qcow2_drop,
     .space = space,
 };

@@ -41,6 +41,7 @@ int xw_qcow2_live_go_on(struct xw_store_disk *disk, struct xw_store_progress *pr
                         struct xw_error *err);
 
 /* qcow2-drop.c */
+int xw_qcow2_drop_check(struct xw_store_disk *disk, struct xw_error *err);
 int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress,
                   struct xw_error *err);
 

@@ -220,6 +220,22 @@ def strangers(scratch):
         vm.sound(f"a clone with a {name} backing file that is gone")
 
 
+def stranger_on_the_second_disk(scratch):
+    """Nothing of a snapshot goes while any of its disks has to stay."""
+    vm = Vm(program, scratch)
+    vm.write()
+    vm.create("s1")
+    vm.write()
+    data = next(disk["data"] for disk in vm.shown("s1")["disks"] if disk["vdev"] == "xvdb")
+    clone = vm.images / "clone.qcow2"
+    make_image(clone, "-F", "qcow2", "-b", data)
+    vm.refuses("has been made on top of", "delete", vm.config, "s1")
+    tap.equal([disk["missing"] for disk in vm.shown("s1")["disks"]], [False, False], "both disks are still there")
+    vm.create("s2")
+    clone.unlink()
+    vm.sound("after a deletion that was refused for the second disk")
+
+
 def removed_by_hand(scratch):
     vm = Vm(program, scratch)
     vm.write()
@@ -359,7 +375,7 @@ def no_space_for_records(scratch):
 
 
 TESTS = (two_at_once, record_is_not_put_back, in_use, in_use_of_nbd, in_use_of_loop, opened_at_the_last_moment,
-         strangers, removed_by_hand, no_space)
+         strangers, stranger_on_the_second_disk, removed_by_hand, no_space)
 
 if NEEDED:
     tap.skip("snapshots of VMs while others are at work", f"{', '.join(NEEDED)} not installed")
