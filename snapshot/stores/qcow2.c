@@ -232,6 +232,9 @@ static int undo(struct xw_store_disk *disk, struct xw_error *err)
     int rc = put_back(disk, err);
 
     xw_kill_point("qcow2/undoing");
+    /* Cut off there: what had stood on it is still to be looked at, and removed. */
+    if (!rc && !disk->running)
+        rc = xw_beside_swap(disk, disk->data, err);
     xw_beside_name(disk, ".new", fresh);
     if (!rc && disk->qemu)
         rc = xw_qcow2_live_undo(disk, err);
