@@ -5,7 +5,7 @@
 # QEMU, which will serve the disk, is read once before libxl waits for it with a time limit.
 snapshots_guest() {
     in_dom0 qemu-img create -q -f qcow2 /root/gamma.qcow2 64M
-    in_dom0 find /usr/libexec -name xen-qemu-system-i386 -exec '{}' --version ';' | head -n 1
+    in_dom0 find /usr/libexec -name xen-qemu-system-i386 -exec '{}' --version ';' | sed -n 1p
     xenwright lab guest "$LAB" gamma --type pvh --disk format=qcow2,vdev=xvda,target=/root/gamma.qcow2
     in_guest gamma xw-test pattern write /dev/xvda --size 8M --seed 1
 }
