@@ -350,7 +350,7 @@ static int check_internal(const struct xw_store_disk *disk, struct xw_error *err
 
 int xw_qcow2_drop_check(struct xw_store_disk *disk, struct xw_error *err)
 {
-    char child[PATH_MAX];
+    char child[PATH_MAX] = "";
     int rc;
 
     if (access(disk->data, F_OK) < 0 && errno == ENOENT)
