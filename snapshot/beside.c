@@ -150,3 +150,19 @@ bool xw_beside_waits(const struct xw_store_disk *disk)
     xw_beside_name(disk, ".revert", fresh);
     return access(fresh, F_OK) == 0;
 }
+
+int xw_beside_revert(struct xw_store_disk *disk, struct xw_error *err)
+{
+    char fresh[PATH_MAX];
+
+    xw_beside_name(disk, ".revert", fresh);
+    return xw_beside_swap(disk, fresh, err);
+}
+
+int xw_beside_revert_undo(struct xw_store_disk *disk, struct xw_error *err)
+{
+    char fresh[PATH_MAX];
+
+    xw_beside_name(disk, ".revert", fresh);
+    return xw_beside_unswap(disk, fresh, err);
+}

@@ -40,4 +40,9 @@ int xw_beside_unswap(const struct xw_store_disk *disk, const char *fresh, struct
 /* For revert_waits: is there an IMAGE.xw-ID.revert? */
 bool xw_beside_waits(const struct xw_store_disk *disk);
 
+/* IMAGE.xw-ID.revert takes the image's place; or it is removed. As a store's revert_swap and
+ * revert_undo. */
+int xw_beside_revert(struct xw_store_disk *disk, struct xw_error *err);
+int xw_beside_revert_undo(struct xw_store_disk *disk, struct xw_error *err);
+
 #endif

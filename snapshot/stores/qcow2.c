@@ -255,22 +255,6 @@ static int revert_prepare(struct xw_store_disk *disk, struct xw_error *err)
     return rc ? rc : xw_qcow2_make_overlay(disk, disk->data, fresh, err);
 }
 
-static int revert_swap(struct xw_store_disk *disk, struct xw_error *err)
-{
-    char fresh[PATH_MAX];
-
-    xw_beside_name(disk, ".revert", fresh);
-    return xw_beside_swap(disk, fresh, err);
-}
-
-static int revert_undo(struct xw_store_disk *disk, struct xw_error *err)
-{
-    char fresh[PATH_MAX];
-
-    xw_beside_name(disk, ".revert", fresh);
-    return xw_beside_unswap(disk, fresh, err);
-}
-
 static int space(const struct xw_store_disk *disk, struct xw_snapshot_space *ret,
                  struct xw_error *err)
 {
@@ -299,9 +283,9 @@ const struct xw_store xw_store_qcow2 = {
     .find = find,
     .undo = undo,
     .revert_prepare = revert_prepare,
-    .revert_swap = revert_swap,
+    .revert_swap = xw_beside_revert,
     .revert_waits = xw_beside_waits,
-    .revert_undo = revert_undo,
+    .revert_undo = xw_beside_revert_undo,
     .drop_check = xw_qcow2_drop_check,
     .drop = xw_qcow2_drop,
     .space = space,

@@ -161,22 +161,6 @@ static int revert_prepare(struct xw_store_disk *disk, struct xw_error *err)
     return rc ? rc : clone_to(disk, disk->data, fresh, O_CREAT | O_EXCL, err);
 }
 
-static int revert_swap(struct xw_store_disk *disk, struct xw_error *err)
-{
-    char fresh[PATH_MAX];
-
-    xw_beside_name(disk, ".revert", fresh);
-    return xw_beside_swap(disk, fresh, err);
-}
-
-static int revert_undo(struct xw_store_disk *disk, struct xw_error *err)
-{
-    char fresh[PATH_MAX];
-
-    xw_beside_name(disk, ".revert", fresh);
-    return xw_beside_unswap(disk, fresh, err);
-}
-
 static int drop(struct xw_store_disk *disk, struct xw_store_progress *progress,
                 struct xw_error *err)
 {
@@ -239,9 +223,9 @@ const struct xw_store xw_store_reflink = {
     .find = find,
     .undo = undo,
     .revert_prepare = revert_prepare,
-    .revert_swap = revert_swap,
+    .revert_swap = xw_beside_revert,
     .revert_waits = xw_beside_waits,
-    .revert_undo = revert_undo,
+    .revert_undo = xw_beside_revert_undo,
     .drop = drop,
     .space = space,
 };
