@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A revert that was cut off: undone while nothing has changed, else finished, the guest's restart included. */
+/* A revert that was cut off: undone while nothing has changed, else finished, the guest's restart
+ * included. */
 #include <errno.h>
 #include <string.h>
 

@@ -146,7 +146,8 @@ struct xw_store {
     /* Remove what revert_prepare made; nothing there is fine. */
     int (*revert_undo)(struct xw_store_disk *disk, struct xw_error *err);
 
-    /* Refuse a drop that is not possible, before any disk has dropped anything. NULL: nothing to check. */
+    /* Refuse a drop that is not possible, before any disk has dropped anything. NULL: nothing to
+     * check. */
     int (*drop_check)(struct xw_store_disk *disk, struct xw_error *err);
 
     /*
