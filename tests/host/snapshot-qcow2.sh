@@ -29,12 +29,7 @@ started() {
         qemu-img create -q -f qcow2 b 32M'
     exits 0 lab guest s "$GUEST" --type "$TYPE" --disk format=qcow2,vdev=xvda,target=/srv/a \
         --disk format=qcow2,vdev=xvdb,target=/srv/b
-    holds_nothing_yet
-}
-
-holds_nothing_yet() {
-    exits 0 in_guest xw-test pattern write /dev/xvda --seed=1 --size=4M
-    exits 0 in_guest xw-test pattern write /dev/xvdb --seed=1 --size=4M
+    write_seed 1
 }
 
 write_seed() {
