@@ -253,6 +253,22 @@ static int show_text(struct cli_call *call, json_t *json, struct xw_error *err)
                          json_incref(json_object_get(json, "disks")), err);
 }
 
+/* As text that can be redirected to a file: xl.cfg, or (--json) what libxl made of it. */
+static int show_config(struct cli_call *call, struct xw_snapshots *snapshots,
+                       const struct xw_snapshot_vm *vm, const struct xw_snapshot *snapshot,
+                       struct xw_error *err)
+{
+    bool libxl = cli_flag(call, "json");
+    xw_auto_free char *text = NULL;
+    int rc = xw_snapshot_config(snapshots, vm, snapshot,
+                                libxl ? XW_SNAPSHOT_CONFIG_LIBXL : XW_SNAPSHOT_CONFIG_FILE, &text,
+                                err);
+
+    if (!rc)
+        fputs(text, stdout);
+    return rc;
+}
+
 static int show(struct cli_call *call, struct xw_snapshots *snapshots,
                 const struct xw_snapshot_vm *vm, struct xw_error *err)
 {
@@ -264,6 +280,8 @@ static int show(struct cli_call *call, struct xw_snapshots *snapshots,
                             "'%s' has no snapshot '%s'; 'xenwright snapshot list %s' shows those "
                             "there are",
                             vm->name, cli_argument(call, 1), vm->name);
+    if (cli_flag(call, "config"))
+        return show_config(call, snapshots, vm, snapshot, err);
     json = show_json(snapshots, vm, snapshot);
     return cli_flag(call, "json") ? cli_show_json(call, json_incref(json), err)
                                   : show_text(call, json, err);
@@ -292,9 +310,19 @@ const struct cli_command cli_snapshot_show = {
                   .max = 2,
                   .values = {{.kind = CLI_VALUE_CALLBACK, .list = cli_domain_names},
                              {.kind = CLI_VALUE_CALLBACK, .list = cli_snapshot_names}}},
+    .options =
+        (const struct cli_option[]){
+            {.name = "config",
+             .letter = 'c',
+             .help = "print the VM's configuration as it was then; with --json what libxl made "
+                     "of it"},
+            {0},
+        },
     .examples =
         (const struct cli_example[]){
             {"xenwright snapshot show web before-upgrade", "with the space that each disk takes"},
+            {"xenwright snapshot show web before-upgrade --config > web.cfg",
+             "its configuration file of that time"},
             {0},
         },
     .flags = CLI_SHOWS,

@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/killpoint.h"
 #include "host/qmp.h"
+#include "snapshot/config.h"
 #include "snapshot/memory.h"
 #include "snapshot/recover.h"
 
@@ -142,13 +143,15 @@ int xw_create_prepare(struct xw_session *session, struct xw_create *create, stru
     return xw_journal_begin(session->journal, "create", args, err);
 }
 
-/* The parts of prepare that the guest's disks need; memory is begun last, which takes longest. */
+/* What can be done while the guest runs; memory is begun last, which takes longest. */
 static int start(struct xw_session *session, struct xw_create *create, struct xw_error *err)
 {
     int rc;
 
     create->actions = json_array();
-    rc = prepare_disks(session, create, create->actions, err);
+    rc = xw_config_keep(session, create->snapshot->id, err);
+    if (!rc)
+        rc = prepare_disks(session, create, create->actions, err);
     if (!rc)
         rc = xw_journal_step(session->journal, "prepared", NULL, err);
     if (rc || !create->memory)

@@ -113,6 +113,17 @@ XW_PUBLIC int xw_snapshot_disk_space(struct xw_snapshots *snapshots,
                                      const struct xw_snapshot_disk *disk,
                                      struct xw_snapshot_space *ret, struct xw_error *err);
 
+/* The configuration that a snapshot keeps of its VM: as it was then. */
+enum xw_snapshot_config {
+    XW_SNAPSHOT_CONFIG_FILE, /* xl.cfg(5): the file that the VM was named by last */
+    XW_SNAPSHOT_CONFIG_LIBXL /* of one that ran: libxl_domain_config as JSON, with its devices */
+};
+
+/* A copy of its text, for the caller to free. -ENOENT: it has none of that kind. */
+XW_PUBLIC int xw_snapshot_config(struct xw_snapshots *snapshots, const struct xw_snapshot_vm *vm,
+                                 const struct xw_snapshot *snapshot, enum xw_snapshot_config which,
+                                 char **ret, struct xw_error *err);
+
 /* How a running guest is brought to one point in time. */
 enum xw_quiesce {
     XW_QUIESCE_PAUSE, /* hold its vCPUs */

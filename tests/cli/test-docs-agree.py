@@ -62,7 +62,7 @@ def check_arguments(command, name):
 
 
 def check_example(command, name, line):
-    words = shlex.split(line)
+    words = shlex.split(line.split(" > ")[0])
     options = {f"--{o['name']}": o for o in command["options"]}
     options |= {f"-{o['letter']}": o for o in command["options"] if o["letter"]}
     arguments, wrong = 0, []

@@ -331,13 +331,13 @@ def no_space(scratch):
     no_space_for_records(scratch)
 
 
-def goes_on_later(vm, folder, *words):
+def goes_on_later(vm, folder, point, *words):
     """All is done on the disks, and cannot be recorded: the message says what is to come."""
-    with full(folder):
-        done = vm.run(*words)
-        tap.result(done.returncode == 1 and "No space left" in done.stderr and done.stderr.count("\n") == 1
+    with stopped(vm, point, *words) as command, full(folder):
+        status, _, said = command.finish()
+        tap.result(status == 1 and "No space left" in said and said.count("\n") == 1
                    and f"the '{words[0]}' of 'web' is not finished, 'xenwright snapshot recover' goes on with it"
-                   in done.stderr, f"records where it is full: {words[0]} says that it goes on later", done.stderr)
+                   in said, f"records where it is full: {words[0]} says that it goes on later", said)
         vm.refuses("No space left", "recover")
     tap.equal(vm.does("recover"), "1 interrupted operations were finished or undone\n", f"{words[0]} goes on")
 
@@ -360,14 +360,14 @@ def no_space_for_records(scratch):
         fails_on(read_only, what, vm, folder, said, "create", vm.config, "s3")
         fails_on(read_only, what, vm, folder, said, "revert", vm.config, "s1")
         fails_on(read_only, what, vm, folder, said, "delete", vm.config, "s1")
-        goes_on_later(vm, folder, "create", vm.config, "s3")
+        goes_on_later(vm, folder, "create/prepared", "create", vm.config, "s3")
         vm.keep("s3")
         vm.sound("the snapshot is recorded")
-        goes_on_later(vm, folder, "delete", vm.config, "s1")
+        goes_on_later(vm, folder, "delete/begin", "delete", vm.config, "s1")
         del vm.kept["s1"]
         vm.sound("the deletion is recorded")
         vm.write()
-        goes_on_later(vm, folder, "revert", vm.config, "s2", "--discard-current")
+        goes_on_later(vm, folder, "revert/swapping", "revert", vm.config, "s2", "--discard-current")
         vm.back("s2")
         vm.sound("the revert is recorded")
     finally:

@@ -226,7 +226,7 @@ def check_pages(vm):
         for disk in record["disks"]:
             check(disk, documented("snapshot.md", "`STATE/VM/SNAPSHOT/", 1), "snapshot.md: disks of snapshot.json")
             tap.equal(disk["data"], f"{disk['path']}.xw-{record['id']}", "snapshot.md: the name of the data")
-    names = {path.name for path in vm.state.rglob("*") if path.is_file()} - {"vm.json", "snapshot.json", "journal"}
+    names = {path.name for path in vm.state.rglob("*") if path.is_file()} - {"vm.json", "snapshot.json", "config", "journal"}
     tap.equal([name for name in names if not re.fullmatch(r"\.lock(-[0-9a-f]{16})?", name)], [],
               "snapshot.md: no other files are there")
     tap.equal({oct(path.stat().st_mode & 0o777) for path in vm.state.rglob("*") if path.is_dir()}, {"0o700"},

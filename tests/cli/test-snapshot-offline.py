@@ -63,6 +63,10 @@ def made_and_shown(scratch):
     tap.result(shown["id"] in vm.does("show", "web", shown["id"]), "a snapshot is known by its id, a VM by its name")
     for word in ("first", shown["id"], "before äll", "xvda", "qcow2", "offline"):
         tap.result(word in vm.run("show", vm.config, "first").stdout, f"show for people: {word}")
+    kept, before = vm.config.read_text(), vm.listed()[-1]["name"]
+    vm.configure("# changed since")
+    tap.equal(vm.does("show", vm.config, before, "--config"), kept, "show --config: the configuration of that time")
+    vm.refuses("made without libxl's configuration: the VM did not run", "show", vm.config, before, "--config", "--json")
     os.chown(vm.disks["xvda"], 0, 0)
     vm.disks["xvda"].chmod(0o640)
     vm.create("third")

@@ -57,6 +57,8 @@ created() {
     # shellcheck disable=SC2086 # none or one
     exits 0 snapshot create "$GUEST" start --memory $LIVE
     says "the guest stood still for"
+    exits 0 snapshot show "$GUEST" start --config --json
+    says '"xvdb"'
     goes_on
     exits 0 in_guest sh -c 'echo later >/tmp/mark'
     exits 0 in_guest xw-test pattern write /dev/xvda --seed=2 --size=4M
