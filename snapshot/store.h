@@ -52,6 +52,7 @@ struct xw_store_disk {
     bool held;                  /* that guest stands still, and will not run on as it is */
     bool late;                  /* its path leads to the new image only after QEMU's transaction */
     struct xw_child child;      /* a program that drop waits for; pid 0: none */
+    bool copying;               /* that program still copies; else it works on the copy */
     char merging[PATH_MAX];     /* what that program works for, and what it was when that began */
     struct stat seen;
 };

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Deleting a snapshot of a qcow2 image: every image that stands on it takes its content over and
- * then stands on what is below, one after another; then it is removed. Which images these are, the
- * files of the folder themselves say.
+ * then stands on what is below, one after another; then it is removed.
  *
  * By whom the content is taken over:
  *   - an image that a guest has open: by the guest's QEMU (block-stream);
@@ -10,7 +9,6 @@
  * the new header and the tables that belong to it would lose content; and a VM that is started
  * meanwhile would write to the present state too.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,97 +20,11 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/killpoint.h"
-#include "base/sparse.h"
 #include "base/spawn.h"
 #include "host/file-users.h"
-#include "snapshot/place.h"
 #include "snapshot/stores/qcow2.h"
 
-/* IMAGE.xw-ID.new and its like: files that are being made, or replaced, are no images. */
-static bool is_in_the_making(const char *name)
-{
-    static const char *const endings[] = {".new", ".revert", ".old", ".live"};
-    size_t length = strlen(name);
-
-    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-        size_t ending = strlen(endings[i]), whole = 4 + XW_SNAPSHOT_ID_SIZE - 1 + ending;
-        char id[XW_SNAPSHOT_ID_SIZE];
-
-        if (length <= whole || strcmp(name + length - ending, endings[i]) != 0 ||
-            strncmp(name + length - whole, ".xw-", 4) != 0)
-            continue;
-        snprintf(id, sizeof(id), "%s", name + length - whole + 4);
-        if (xw_snapshot_is_id(id))
-            return true;
-    }
-    return false;
-}
-
-/* Is what an image of `folder` has as its backing file `data`, however it is written there? */
-static bool leads_to(const char *folder, const char *backing, const char *data)
-{
-    struct stat first, second;
-    char path[PATH_MAX];
-
-    if (!backing[0])
-        return false;
-    if (!strcmp(backing, data))
-        return true;
-    if (snprintf(path, sizeof(path), "%s%s", backing[0] == '/' ? "" : folder, backing) >= PATH_MAX)
-        return false;
-    return stat(path, &first) == 0 && stat(data, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
-}
-
-/* Ours is the image itself, and whatever is called as its snapshots are. */
-static bool is_ours(const struct xw_store_disk *disk, const char *child)
-{
-    size_t length = strlen(disk->path);
-
-    return !strncmp(child, disk->path, length) &&
-           (!child[length] || !strncmp(child + length, ".xw-", 4));
-}
-
-static bool comes_before(const struct xw_store_disk *disk, const char *a, const char *b)
-{
-    if (is_ours(disk, a) != is_ours(disk, b))
-        return is_ours(disk, b);
-    if (!strcmp(a, disk->path) || !strcmp(b, disk->path))
-        return !strcmp(a, disk->path);
-    return strcmp(a, b) < 0;
-}
-
-/*
- * Fill `child` with an image of the folder that stands on disk->data; "" where none does (any
- * more). Of several, one of somebody else comes first, then the VM's present state, then they go by
- * name: the same at each call.
- */
-static int find_child(const struct xw_store_disk *disk, char child[PATH_MAX], struct xw_error *err)
-{
-    xw_auto_closedir DIR *dir = NULL;
-    struct dirent *entry;
-    char path[PATH_MAX], folder[PATH_MAX];
-
-    child[0] = '\0';
-    snprintf(folder, sizeof(folder), "%.*s/", (int)(strrchr(disk->data, '/') - disk->data),
-             disk->data);
-    dir = opendir(folder);
-    if (!dir)
-        return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, folder);
-    while ((entry = readdir(dir))) {
-        struct xw_qcow2_header header;
-
-        if (snprintf(path, sizeof(path), "%s%s", folder, entry->d_name) >= PATH_MAX ||
-            entry->d_type == DT_DIR ||
-            (is_in_the_making(entry->d_name) && strcmp(path, disk->path) != 0) ||
-            xw_qcow2_header_read(path, &header, NULL) ||
-            !leads_to(folder, header.backing, disk->data))
-            continue;
-        if (!child[0] || comes_before(disk, path, child))
-            memcpy(child, path, sizeof(path));
-    }
-    return 0;
-}
+#define COPY_LOOK_MS 200
 
 /* What the image is to stand on then, and its format; "" for nothing. */
 struct below {
@@ -135,41 +47,58 @@ static int start_rebase(struct xw_store_disk *disk, const char *image, const str
     return rc;
 }
 
-/* 1: it still runs; 0: it has done its work. */
-static int check_rebase(struct xw_store_disk *disk, struct xw_store_progress *progress,
-                        struct xw_error *err)
+/* 1: it still runs; 0: it has done its work; -EIO: it has not. */
+static int check_child(struct xw_store_disk *disk, struct xw_error *err)
 {
     enum xw_spawn_end end;
     int status;
     int rc = xw_child_wait(&disk->child, 0, &end, &status, NULL);
 
-    if (rc == -ETIMEDOUT) {
-        progress->wait_fd = disk->child.pidfd;
+    if (rc == -ETIMEDOUT)
         return 1;
-    }
     disk->child = (struct xw_child){0};
-    xw_kill_point("qcow2/rebased");
     if (!rc && end == XW_SPAWN_EXITED && status == 0)
         return 0;
     return xw_error_set(err, EIO,
-                        "disk %s: qemu-img could not take the content of '%s' over (see above); "
-                        "nothing is lost, and the deletion can be tried again",
+                        "disk %s: the content of '%s' could not be taken over (see above); nothing "
+                        "is lost, and the deletion can be tried again",
                         disk->vdev, disk->data);
 }
 
-static int copy_image(struct xw_store_disk *disk, const char *child, const char *copy,
-                      struct xw_error *err)
+/* A program of its own, as its end can be waited for beside other things, and be cancelled. */
+static int start_copy(struct xw_store_disk *disk, const char *copy, struct xw_error *err)
 {
-    xw_auto_close int from = open(child, O_RDONLY | O_CLOEXEC);
-    xw_auto_close int to = open(copy, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    int rc;
+    const char *const argv[] = {"cp",          "--reflink=auto", "--sparse=auto", "--",
+                                disk->merging, copy,             NULL};
+    const struct xw_spawn spawn = {
+        .argv = argv, .stderr_fd = XW_SPAWN_INHERIT, .end_with_parent = SIGTERM};
+    int rc = xw_beside_remove(disk, copy, err);
 
-    if (from < 0 || to < 0 || fstat(from, &disk->seen) < 0)
-        return xw_error_set_errno(err, "disk %s: a copy of '%s' to '%s'", disk->vdev, child, copy);
-    rc = xw_sparse_copy(from, to, NULL, NULL, err);
-    if (rc)
-        xw_error_prefix(err, "disk %s: a copy of '%s' to '%s'", disk->vdev, child, copy);
-    return rc ? rc : xw_beside_adopt(disk, to, err);
+    if (!rc && stat(disk->merging, &disk->seen) < 0)
+        return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, disk->merging);
+    disk->copying = true;
+    return rc ? rc : xw_spawn_start(&spawn, &disk->child, err);
+}
+
+static void report_copy(const struct xw_store_disk *disk, const char *copy,
+                        struct xw_store_progress *progress)
+{
+    struct stat st = {0};
+
+    stat(copy, &st);
+    *progress = (struct xw_store_progress){.done = (uint64_t)st.st_blocks * 512,
+                                           .total = (uint64_t)disk->seen.st_blocks * 512,
+                                           .wait_fd = -1,
+                                           .wait_ms = COPY_LOOK_MS};
+}
+
+static int adopt_copy(const struct xw_store_disk *disk, const char *copy, struct xw_error *err)
+{
+    xw_auto_close int fd = open(copy, O_RDWR | O_CLOEXEC);
+
+    xw_kill_point("qcow2/copied");
+    return fd >= 0 ? xw_beside_adopt(disk, fd, err)
+                   : xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, copy);
 }
 
 static int sync_copy(const struct xw_store_disk *disk, const char *copy, struct xw_error *err)
@@ -209,7 +138,39 @@ static int replace(const struct xw_store_disk *disk, const char *copy, struct xw
                               disk->merging);
 }
 
-static int start_merge(struct xw_store_disk *disk, const char *child, const struct below *below,
+/*
+ * The format of what is below has to be written into the image again: QEMU would guess it
+ * otherwise, and a guest can make a raw image look like any other. An older image may lack it; then
+ * it is a qcow2 image, or somebody has to say what it is.
+ */
+static int find_below(const struct xw_store_disk *disk, struct below *ret, struct xw_error *err)
+{
+    struct xw_qcow2_header header, other;
+    char path[PATH_MAX];
+    int rc = xw_qcow2_header_read(disk->data, &header, err);
+
+    if (rc)
+        return rc;
+    memcpy(ret->name, header.backing, sizeof(ret->name));
+    memcpy(ret->format, header.backing_format, sizeof(ret->format));
+    if (!ret->name[0] || ret->format[0])
+        return 0;
+    if (ret->name[0] == '/')
+        snprintf(path, sizeof(path), "%s", ret->name);
+    else if (snprintf(path, sizeof(path), "%.*s/%s",
+                      (int)(strrchr(disk->data, '/') - disk->data), disk->data,
+                      ret->name) >= PATH_MAX)
+        return xw_error_set(err, ENAMETOOLONG, "disk %s: '%.80s...'", disk->vdev, path);
+    if (xw_qcow2_header_read(path, &other, NULL))
+        return xw_error_set(err, ENOTSUP,
+                            "disk %s: '%s' stands on '%s' and does not say of what format that is: "
+                            "'qemu-img rebase -u -F FORMAT' it first",
+                            disk->vdev, disk->data, ret->name);
+    memcpy(ret->format, "qcow2", sizeof("qcow2"));
+    return 0;
+}
+
+static int start_merge(struct xw_store_disk *disk, const char *child,
                        struct xw_store_progress *progress, struct xw_error *err)
 {
     char copy[PATH_MAX];
@@ -217,33 +178,54 @@ static int start_merge(struct xw_store_disk *disk, const char *child, const stru
 
     xw_beside_name(disk, ".new", copy);
     snprintf(disk->merging, sizeof(disk->merging), "%s", child);
-    rc = copy_image(disk, child, copy, err);
-    xw_kill_point("qcow2/copied");
-    if (!rc)
-        rc = start_rebase(disk, copy, below, err);
-    progress->wait_fd = disk->child.pidfd;
-    if (rc)
-        xw_beside_remove(disk, copy, NULL);
+    rc = start_copy(disk, copy, err);
+    report_copy(disk, copy, progress);
     return rc ? rc : 1;
+}
+
+/* The copy is there: what is to stand on something else is the copy. */
+static int go_on_copied(struct xw_store_disk *disk, const char *copy,
+                        struct xw_store_progress *progress, struct xw_error *err)
+{
+    struct below below;
+    int rc = adopt_copy(disk, copy, err);
+
+    disk->copying = false;
+    if (!rc)
+        rc = find_below(disk, &below, err);
+    if (!rc)
+        rc = start_rebase(disk, copy, &below, err);
+    progress->wait_fd = disk->child.pidfd;
+    return rc ? rc : 1;
+}
+
+static int go_on_rebased(struct xw_store_disk *disk, const char *copy, struct xw_error *err)
+{
+    int rc;
+
+    xw_kill_point("qcow2/rebased");
+    rc = sync_copy(disk, copy, err);
+    xw_kill_point("qcow2/copy-synced");
+    if (!rc)
+        rc = check_unchanged(disk, err);
+    return rc ? rc : replace(disk, copy, err);
 }
 
 static int go_on_merging(struct xw_store_disk *disk, struct xw_store_progress *progress,
                          struct xw_error *err)
 {
     char copy[PATH_MAX];
-    int rc = check_rebase(disk, progress, err);
+    int rc = check_child(disk, err);
 
-    if (rc == 1)
-        return 1;
     xw_beside_name(disk, ".new", copy);
-    if (!rc)
-        rc = sync_copy(disk, copy, err);
-    xw_kill_point("qcow2/copy-synced");
-    if (!rc)
-        rc = check_unchanged(disk, err);
-    if (!rc)
-        rc = replace(disk, copy, err);
-    if (rc)
+    if (rc == 1 && disk->copying)
+        report_copy(disk, copy, progress);
+    else if (rc == 1)
+        progress->wait_fd = disk->child.pidfd;
+    else if (!rc)
+        rc = disk->copying ? go_on_copied(disk, copy, progress, err)
+                           : go_on_rebased(disk, copy, err);
+    if (rc < 0)
         xw_beside_unswap(disk, copy, NULL);
     return rc ? rc : 1;
 }
@@ -286,38 +268,6 @@ static int check_user(const struct xw_store_disk *disk, const char *child, bool 
                         disk->vdev, child, user.name, (int)user.pid);
 }
 
-/*
- * The format of what is below has to be written into the image again: QEMU would guess it
- * otherwise, and a guest can make a raw image look like any other. An older image may lack it; then
- * it is a qcow2 image, or somebody has to say what it is.
- */
-static int find_below(const struct xw_store_disk *disk, struct below *ret, struct xw_error *err)
-{
-    struct xw_qcow2_header header, other;
-    char path[PATH_MAX];
-    int rc = xw_qcow2_header_read(disk->data, &header, err);
-
-    if (rc)
-        return rc;
-    memcpy(ret->name, header.backing, sizeof(ret->name));
-    memcpy(ret->format, header.backing_format, sizeof(ret->format));
-    if (!ret->name[0] || ret->format[0])
-        return 0;
-    if (ret->name[0] == '/')
-        snprintf(path, sizeof(path), "%s", ret->name);
-    else if (snprintf(path, sizeof(path), "%.*s/%s",
-                      (int)(strrchr(disk->data, '/') - disk->data), disk->data,
-                      ret->name) >= PATH_MAX)
-        return xw_error_set(err, ENAMETOOLONG, "disk %s: '%.80s...'", disk->vdev, path);
-    if (xw_qcow2_header_read(path, &other, NULL))
-        return xw_error_set(err, ENOTSUP,
-                            "disk %s: '%s' stands on '%s' and does not say of what format that is: "
-                            "'qemu-img rebase -u -F FORMAT' it first",
-                            disk->vdev, disk->data, ret->name);
-    memcpy(ret->format, "qcow2", sizeof("qcow2"));
-    return 0;
-}
-
 static int merge(struct xw_store_disk *disk, const char *child,
                  struct xw_store_progress *progress, struct xw_error *err)
 {
@@ -330,7 +280,7 @@ static int merge(struct xw_store_disk *disk, const char *child,
     if (rc)
         return rc;
     return open ? xw_qcow2_live_start(disk, child, below.name, progress, err)
-                : start_merge(disk, child, &below, progress, err);
+                : start_merge(disk, child, progress, err);
 }
 
 /* Those of QEMU itself, made before ours: they are in the image that is removed in the end. */
@@ -357,8 +307,8 @@ int xw_qcow2_drop_check(struct xw_store_disk *disk, struct xw_error *err)
         return 0;
     rc = check_internal(disk, err);
     if (!rc)
-        rc = find_child(disk, child, err);
-    if (rc || !child[0] || is_ours(disk, child))
+        rc = xw_qcow2_find_child(disk, child, err);
+    if (rc || !child[0] || xw_qcow2_is_ours(disk, child))
         return rc;
     return refuse_stranger(disk, child, err);
 }
@@ -380,11 +330,11 @@ int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress
     if (!rc)
         rc = finish_swap(disk, err);
     if (!rc)
-        rc = find_child(disk, child, err);
+        rc = xw_qcow2_find_child(disk, child, err);
     if (rc)
         return rc;
     if (child[0])
-        return is_ours(disk, child) ? merge(disk, child, progress, err)
+        return xw_qcow2_is_ours(disk, child) ? merge(disk, child, progress, err)
                                     : refuse_stranger(disk, child, err);
     xw_beside_name(disk, ".new", left);
     rc = xw_beside_remove(disk, left, err);

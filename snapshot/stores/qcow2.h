@@ -45,4 +45,15 @@ int xw_qcow2_drop_check(struct xw_store_disk *disk, struct xw_error *err);
 int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress,
                   struct xw_error *err);
 
+/*
+ * qcow2-children.c. Fill `child` with an image of the folder that stands on disk->data; "" where
+ * none does (any more). Of several, one of somebody else comes first, then the VM's present state,
+ * then they go by name: the same at each call.
+ */
+int xw_qcow2_find_child(const struct xw_store_disk *disk, char child[PATH_MAX],
+                        struct xw_error *err);
+
+/* Ours is the image itself, and whatever is called as its snapshots are. */
+bool xw_qcow2_is_ours(const struct xw_store_disk *disk, const char *child);
+
 #endif
