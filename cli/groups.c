@@ -10,11 +10,13 @@
 extern const struct cli_group cli_group_lab;
 extern const struct cli_group cli_group_snapshot;
 extern const struct cli_group cli_group_vm;
+extern const struct cli_group cli_group_xl;
 
 const struct cli_group *const cli_groups[] = {
     &cli_group_lab,
     &cli_group_snapshot,
     &cli_group_vm,
+    &cli_group_xl,
     NULL,
 };
 

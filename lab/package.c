@@ -28,7 +28,8 @@ static int hash_tree(const char *source, char ret[XW_HASH_TEXT_SIZE], struct xw_
     static const char *const parts[] = {"base",  "clamp",     "cli",         "docs",
                                         "fuzz",  "host",      "hotplug",     "include",
                                         "lab",   "motion",    "packaging",   "snapshot",
-                                        "trial", "unikernel", "meson.build", "meson_options.txt"};
+                                        "trial", "unikernel", "xl",          "meson.build",
+                                        "meson_options.txt"};
     enum { COUNT = sizeof(parts) / sizeof(parts[0]) };
     char paths[COUNT][PATH_MAX];
     char *roots[COUNT + 1] = {NULL};

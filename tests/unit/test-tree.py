@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 # Data walks one way: cli -> capability -> host -> base -> the public headers.
-CAPABILITIES = ("lab", "snapshot", "hotplug", "clamp", "motion", "unikernel", "fuzz", "trial")
+CAPABILITIES = ("lab", "snapshot", "hotplug", "clamp", "motion", "unikernel", "fuzz", "trial", "xl")
 LEVEL = {"include": 0, "base": 1, "host": 2, **{name: 3 for name in CAPABILITIES}, "cli": 4}
 LAYER = {0: "a public header", 1: "base", 2: "host", 3: "a capability", 4: "cli"}
 
