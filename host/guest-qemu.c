@@ -126,8 +126,9 @@ static int count_file(const json_t *blocks, const json_t *inserted)
     return count;
 }
 
-int xw_guest_qemu_disk(struct xw_guest_qemu *qemu, const char *vdev, json_t **ret,
-                       struct xw_error *err)
+/* ... and how many of QEMU's disks are on its image. */
+static int find_disk(struct xw_guest_qemu *qemu, const char *vdev, json_t **ret, int *count,
+                     struct xw_error *err)
 {
     xw_auto_json json_t *blocks = NULL;
     json_t *block;
@@ -142,18 +143,41 @@ int xw_guest_qemu_disk(struct xw_guest_qemu *qemu, const char *vdev, json_t **re
 
         if (!is_of_disk(text_of(inserted, "node-name"), vdev))
             continue;
-        if (count_file(blocks, inserted) > 1)
-            return xw_error_set(
-                err, EBUSY,
-                "disk %s: the guest has not yet (or never) changed from the emulated "
-                "disk to the PV one, so QEMU has its image open twice; wait until its "
-                "PV drivers are loaded, or shut it down",
-                vdev);
         *ret = json_incref(inserted);
+        *count = count_file(blocks, inserted);
         return 0;
     }
     return xw_error_set(err, ENOENT, "disk %s: the QEMU of domain %" PRIu32 " does not serve it",
                         vdev, qemu->domid);
+}
+
+int xw_guest_qemu_disk(struct xw_guest_qemu *qemu, const char *vdev, json_t **ret,
+                       struct xw_error *err)
+{
+    xw_auto_json json_t *found = NULL;
+    int count = 0;
+    int rc = find_disk(qemu, vdev, &found, &count, err);
+
+    if (!rc && count > 1)
+        return xw_error_set(err, EBUSY,
+                            "disk %s: the guest has not yet (or never) changed from the emulated "
+                            "disk to the PV one, so QEMU has its image open twice; wait until its "
+                            "PV drivers are loaded, or shut it down",
+                            vdev);
+    if (!rc)
+        *ret = json_incref(found);
+    return rc;
+}
+
+int xw_guest_qemu_has_twice(struct xw_guest_qemu *qemu, const char *vdev, bool *ret,
+                            struct xw_error *err)
+{
+    xw_auto_json json_t *found = NULL;
+    int count = 0;
+    int rc = find_disk(qemu, vdev, &found, &count, err);
+
+    *ret = count > 1;
+    return rc;
 }
 
 /* The node beneath a format node has the same file. */

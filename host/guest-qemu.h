@@ -8,6 +8,7 @@
 #define XENWRIGHT_HOST_GUEST_QEMU_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "host/qmp.h"
@@ -32,6 +33,10 @@ struct xw_qmp *xw_guest_qemu_qmp(const struct xw_guest_qemu *qemu);
  */
 int xw_guest_qemu_disk(struct xw_guest_qemu *qemu, const char *vdev, json_t **ret,
                        struct xw_error *err);
+
+/* Whether it has the disk's image open twice. -ENOENT as above. */
+int xw_guest_qemu_has_twice(struct xw_guest_qemu *qemu, const char *vdev, bool *ret,
+                            struct xw_error *err);
 
 /*
  * The format node (of qcow2, raw, …) on the image file `file`, as QEMU knows that by name, of

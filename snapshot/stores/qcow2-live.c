@@ -214,13 +214,37 @@ int xw_qcow2_live_add_actions(struct xw_store_disk *disk, json_t *actions, struc
     return 0;
 }
 
+int xw_qcow2_live_check(const struct xw_store_disk *disk, struct xw_error *err)
+{
+    xw_auto_json json_t *root = NULL;
+
+    return find_root(disk, &root, err);
+}
+
+/* A QEMU that has the image open twice was never told of a snapshot: it opened what the path led
+ * to. */
+static int find_opened_twice(const struct xw_store_disk *disk, enum xw_store_found *ret,
+                             struct xw_error *err)
+{
+    bool stands = false;
+    int rc = xw_qcow2_stands_on(disk, disk->path, disk->data, &stands, err);
+
+    *ret = stands ? XW_STORE_TAKEN : XW_STORE_PREPARED;
+    return rc;
+}
+
 /* Taken means: the guest writes to the image that stands on the snapshot. */
 int xw_qcow2_live_find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_error *err)
 {
     xw_auto_json json_t *root = NULL;
     char file[PATH_MAX], live[PATH_MAX];
-    int rc = xw_guest_qemu_disk(disk->qemu, disk->vdev, &root, err);
+    bool twice = false;
+    int rc = xw_guest_qemu_has_twice(disk->qemu, disk->vdev, &twice, err);
 
+    if (!rc && twice)
+        return find_opened_twice(disk, ret, err);
+    if (!rc)
+        rc = xw_guest_qemu_disk(disk->qemu, disk->vdev, &root, err);
     if (rc)
         return rc;
     xw_guest_qemu_file(root, file);
@@ -238,8 +262,12 @@ int xw_qcow2_live_undo(struct xw_store_disk *disk, struct xw_error *err)
 {
     xw_auto_json json_t *root = NULL;
     char file[NODE_SIZE], back[NODE_SIZE], name[PATH_MAX] = "";
-    int rc = find_root(disk, &root, err);
+    bool twice = false;
+    int rc = xw_guest_qemu_has_twice(disk->qemu, disk->vdev, &twice, err);
 
+    if (rc || twice) /* see find_opened_twice */
+        return rc;
+    rc = find_root(disk, &root, err);
     if (!rc)
         rc = node_name(disk, "-f", file, err);
     if (!rc)
@@ -341,7 +369,9 @@ int xw_qcow2_live_start(struct xw_store_disk *disk, const char *child, const cha
     if (!disk->qemu)
         return xw_error_set(err, EBUSY, "disk %s: '%s' is open, but not in the guest's QEMU",
                             disk->vdev, child);
-    rc = may_change(disk, &may, err);
+    rc = xw_qcow2_live_check(disk, err);
+    if (!rc)
+        rc = may_change(disk, &may, err);
     if (!rc && !may)
         return xw_error_set(
             err, EBUSY,

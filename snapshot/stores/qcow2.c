@@ -108,7 +108,10 @@ int xw_qcow2_make_overlay(const struct xw_store_disk *disk, const char *backing,
 static int prepare(struct xw_store_disk *disk, struct xw_error *err)
 {
     char fresh[PATH_MAX];
+    int rc = disk->qemu ? xw_qcow2_live_check(disk, err) : 0;
 
+    if (rc)
+        return rc;
     xw_beside_name(disk, ".new", fresh);
     if (link(disk->path, disk->data) < 0)
         return xw_error_set_errno(err, "disk %s: '%s' cannot get the name '%s'", disk->vdev,

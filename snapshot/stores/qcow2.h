@@ -24,7 +24,11 @@ void xw_qcow2_live_name(const struct xw_store_disk *disk, char out[PATH_MAX]);
 /* Remove those of this disk that no QEMU has open any more. */
 int xw_qcow2_sweep(const struct xw_store_disk *disk, struct xw_error *err);
 
-/* qcow2-live.c: under a running guest, through disk->qemu. */
+/*
+ * qcow2-live.c: under a running guest, through disk->qemu. check: -EBUSY where that has the image
+ * open twice, or has another one open.
+ */
+int xw_qcow2_live_check(const struct xw_store_disk *disk, struct xw_error *err);
 int xw_qcow2_live_add_actions(struct xw_store_disk *disk, json_t *actions, struct xw_error *err);
 int xw_qcow2_live_find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_error *err);
 int xw_qcow2_live_undo(struct xw_store_disk *disk, struct xw_error *err);
