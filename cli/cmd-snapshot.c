@@ -57,6 +57,7 @@ const struct cli_group cli_group_snapshot = {
             &cli_snapshot_export,
             &cli_snapshot_prune,
             &cli_snapshot_rename,
+            &cli_snapshot_convert,
             &cli_snapshot_recover,
             NULL,
         },

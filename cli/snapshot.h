@@ -23,5 +23,6 @@ void cli_snapshot_names(const struct cli_call *call, struct cli_candidates *out)
 extern const struct cli_command cli_snapshot_create, cli_snapshot_list, cli_snapshot_show;
 extern const struct cli_command cli_snapshot_revert, cli_snapshot_delete, cli_snapshot_rename;
 extern const struct cli_command cli_snapshot_export, cli_snapshot_prune, cli_snapshot_recover;
+extern const struct cli_command cli_snapshot_convert;
 
 #endif

@@ -62,11 +62,11 @@ static int move(const struct xw_store_disk *disk, const char *from, struct xw_er
                               disk->path);
 }
 
-static bool is_one_file(const char *a, const char *b)
+bool xw_beside_is_one_file(const char *a, const char *b)
 {
     struct stat first, second;
 
-    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+    return lstat(a, &first) == 0 && lstat(b, &second) == 0 && first.st_dev == second.st_dev &&
            first.st_ino == second.st_ino;
 }
 
@@ -96,7 +96,9 @@ static int check_nobody_has(const struct xw_store_disk *disk, const char *old, c
 static int finish_putting_back(const struct xw_store_disk *disk, const char *fresh, const char *old,
                                struct xw_error *err)
 {
-    return is_one_file(fresh, disk->path) && access(old, F_OK) == 0 ? move(disk, old, err) : 0;
+    return xw_beside_is_one_file(fresh, disk->path) && access(old, F_OK) == 0
+               ? move(disk, old, err)
+               : 0;
 }
 
 int xw_beside_swap(const struct xw_store_disk *disk, const char *fresh, struct xw_error *err)

@@ -27,6 +27,9 @@ int xw_beside_adopt(const struct xw_store_disk *disk, int fd, struct xw_error *e
 /* unlink(2), where a file that is not there is fine. */
 int xw_beside_remove(const struct xw_store_disk *disk, const char *path, struct xw_error *err);
 
+/* Are these two names of one file? A symbolic link is none of a file's names. */
+bool xw_beside_is_one_file(const char *a, const char *b);
+
 /*
  * Put `fresh` in place of the image. Where no guest runs on it and one is started at just that
  * moment, all is put back and the result is -EBUSY: the guest goes on with what it has opened.

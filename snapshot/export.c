@@ -10,23 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "base/operation.h"
+#include "snapshot/image-program.h"
 #include "snapshot/session.h"
-
-#define LOOK_MS 200
 
 struct export {
     struct xw_operation operation; /* first */
     struct xw_session session;
     struct xw_lock lock;
     struct xw_store_disk *disks, *disk; /* those of the snapshot, and the one that is copied */
-    struct xw_child copying;
-    int timer;
+    struct xw_image_program copying;
     char *path, *part; /* the file, and what it is called while it is not whole */
     const char *format;
 };
@@ -48,19 +44,9 @@ static int start_copy(struct export *export, struct xw_error *err)
     const struct xw_store_disk *disk = export->disk;
     const char *const argv[] = {"qemu-img", "convert",      "-f",       disk->format, "-O",
                                 export->format, disk->data, export->part, NULL};
-    const struct xw_spawn spawn = {
-        .argv = argv, .stderr_fd = XW_SPAWN_INHERIT, .end_with_parent = SIGTERM};
-    struct itimerspec often = {.it_value = {.tv_nsec = LOOK_MS * 1000000},
-                               .it_interval = {.tv_nsec = LOOK_MS * 1000000}};
     int rc = disk->store->expose ? disk->store->expose(export->disk, true, err) : 0;
 
-    if (!rc)
-        rc = xw_spawn_start(&spawn, &export->copying, err);
-    if (rc)
-        return rc;
-    timerfd_settime(export->timer, 0, &often, NULL);
-    rc = xw_operation_wait_for(&export->operation, export->timer, err);
-    return rc ? rc : 1;
+    return rc ? rc : xw_image_program_start(&export->copying, &export->operation, argv, err);
 }
 
 /* The whole file gets its name; one that has come to be there meanwhile is not touched. */
@@ -76,41 +62,18 @@ static int finish(struct export *export, struct xw_error *err)
     return xw_file_sync_folder_of(AT_FDCWD, export->path, err);
 }
 
-static void show(struct export *export)
-{
-    struct stat st;
-    uint64_t ticks;
-
-    if (read(export->timer, &ticks, sizeof(ticks)) > 0 && stat(export->part, &st) == 0)
-        xw_operation_report(&export->operation, "copying", (uint64_t)st.st_blocks * 512,
-                            export->disk->size);
-}
-
 static int check_copy(struct export *export, struct xw_error *err)
 {
-    enum xw_spawn_end end;
     int status;
-    int rc = xw_child_wait(&export->copying, 0, &end, &status, NULL);
 
-    if (rc == -ETIMEDOUT) {
-        show(export);
+    if (xw_image_program_check(&export->copying, &status)) {
+        xw_image_program_report(&export->operation, "copying", export->part, export->disk->size);
         return 1;
     }
-    export->copying = (struct xw_child){0};
-    if (rc || end != XW_SPAWN_EXITED || status != 0)
+    if (status != 0)
         return xw_error_set(err, EIO, "disk %s: '%s' could not be copied to '%s' (see above)",
                             export->disk->vdev, export->disk->data, export->path);
     return finish(export, err);
-}
-
-static void stop_copy(struct export *export)
-{
-    enum xw_spawn_end end;
-    int status;
-
-    if (export->copying.pid && xw_child_kill(&export->copying, SIGTERM, NULL) == 0)
-        xw_child_wait(&export->copying, -1, &end, &status, NULL);
-    export->copying = (struct xw_child){0};
 }
 
 static int step(struct xw_operation *operation, struct xw_error *err)
@@ -121,9 +84,9 @@ static int step(struct xw_operation *operation, struct xw_error *err)
     if (operation->cancelled)
         rc = xw_error_set(err, ECANCELED, "'%s' was not written: cancelled", export->path);
     else
-        rc = export->copying.pid ? check_copy(export, err) : start_copy(export, err);
+        rc = export->copying.child.pid ? check_copy(export, err) : start_copy(export, err);
     if (rc < 0) {
-        stop_copy(export);
+        xw_image_program_stop(&export->copying);
         if (export->part)
             unlink(export->part);
     }
@@ -139,8 +102,7 @@ static void release(struct xw_operation *operation)
     xw_lock_release(&export->lock);
     xw_session_close(&export->session);
     xw_store_disk_free(export->disks);
-    if (export->timer >= 0)
-        close(export->timer);
+    xw_image_program_stop(&export->copying);
     free(export->path);
     free(export->part);
 }
@@ -209,9 +171,8 @@ int xw_snapshot_export(struct xw_snapshots *snapshots, const struct xw_snapshot_
     export->session = (struct xw_session)XW_SESSION_INIT;
     export->lock = (struct xw_lock)XW_LOCK_INIT;
     export->format = how->raw ? "raw" : "qcow2";
-    export->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    rc = export->timer >= 0 ? begin(export, snapshots, how, err)
-                            : xw_error_set_errno(err, "a timer");
+    export->copying = (struct xw_image_program)XW_IMAGE_PROGRAM_INIT;
+    rc = begin(export, snapshots, how, err);
     if (rc)
         xw_operation_free(&export->operation);
     else

@@ -20,7 +20,7 @@ int xw_recover_snapshot(const struct xw_session *session, struct xw_snapshot **r
 int xw_recover(struct xw_session *session, struct xw_error *err)
 {
     const char *pending = xw_journal_pending(session->journal);
-    bool finished;
+    bool finished, converted = pending && !strcmp(pending, "convert");
     int rc;
 
     if (!pending)
@@ -32,6 +32,8 @@ int xw_recover(struct xw_session *session, struct xw_error *err)
         rc = xw_recover_revert(session, err);
     else if (!strcmp(pending, "delete"))
         rc = xw_recover_delete(session, err);
+    else if (converted)
+        rc = xw_recover_convert(session, err);
     else
         rc = xw_error_set(err, EPROTONOSUPPORT,
                           "the journal of '%s' has an unfinished '%s', of a later version of "
@@ -42,5 +44,5 @@ int xw_recover(struct xw_session *session, struct xw_error *err)
     if (rc && rc != -EPROTONOSUPPORT)
         xw_error_prefix(err, "an interrupted '%s' of snapshots of '%s' cannot be put right yet",
                         pending, session->subject.name);
-    return rc;
+    return !rc && converted ? -ESTALE : rc;
 }

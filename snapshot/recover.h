@@ -9,13 +9,17 @@
 
 #include "snapshot/session.h"
 
-/* What a session's journal holds is finished or undone. Nothing pending is fine. */
+/*
+ * What a session's journal holds is finished or undone. Nothing pending is fine. -ESTALE: it is,
+ * and the VM's configuration has perhaps changed with it, so that it has to be looked for again.
+ */
 int xw_recover(struct xw_session *session, struct xw_error *err);
 
 /* The same for one kind each; the session's journal has it pending. */
 int xw_recover_create(struct xw_session *session, bool *finished, struct xw_error *err);
 int xw_recover_revert(struct xw_session *session, struct xw_error *err);
 int xw_recover_delete(struct xw_session *session, struct xw_error *err);
+int xw_recover_convert(struct xw_session *session, struct xw_error *err);
 
 /* The stores drop these disks of a snapshot, however long that takes. */
 int xw_recover_drop(struct xw_session *session, struct xw_store_disk *disks, struct xw_error *err);

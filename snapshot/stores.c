@@ -45,9 +45,10 @@ int xw_store_choose(struct xw_store_disk *disk, struct xw_error *err)
             return rc;
     }
     return xw_error_set(err, ENOTSUP,
-                        "disk %s: snapshots of a disk of format '%s' at '%s' cannot be "
-                        "kept",
-                        disk->vdev, disk->format, disk->path);
+                        "disk %s: snapshots of a disk of format '%s' at '%s' cannot be kept%s",
+                        disk->vdev, disk->format, disk->path,
+                        S_ISREG(st.st_mode) ? ": make it qcow2 by 'xenwright snapshot convert'"
+                                            : "");
 }
 
 struct xw_store_disk *xw_store_disk_new(const char *vdev, const char *path, const char *format,

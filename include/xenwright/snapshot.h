@@ -204,6 +204,36 @@ XW_PUBLIC int xw_snapshot_export(struct xw_snapshots *snapshots,
                                  const struct xw_snapshot_export *how, struct xw_operation **ret,
                                  struct xw_error *err);
 
+struct xw_snapshot_convert {
+    const char *domain; /* off; its configuration file, or a VM whose file is known */
+    const char *vdev;
+    const char *from; /* NULL: what the configuration says; else it says "qcow2" already */
+    bool edit_config; /* have the configuration say the new format, where it does not */
+    bool discard_old; /* else the old image is kept under another name */
+    bool dry_run;     /* find out whether it can be done, and change nothing */
+};
+
+/* What became of it, or would; strings belong to the operation. */
+struct xw_snapshot_converted {
+    const char *path;
+    const char *from;   /* its format before; it is "qcow2" now */
+    const char *old;    /* what the old image is called now; "": it was removed */
+    const char *config; /* the configuration file */
+    const char *backup; /* what that is kept as, as it was; "": it was not changed */
+};
+
+/*
+ * Makes a disk whose format has no snapshots (raw, qcow, qed or vhd, in a file) a qcow2 image at
+ * the same path. The two are compared before the new one takes the path. Everything in `how` is
+ * copied. -EPERM: the configuration says the old format, and edit_config is not set; -EBUSY: the VM
+ * runs, the image is in use, or a snapshot has it; -ENOTSUP: what it is on, or how the
+ * configuration says its format, does not allow it.
+ */
+XW_PUBLIC int xw_snapshot_convert(struct xw_snapshots *snapshots,
+                                  const struct xw_snapshot_convert *how,
+                                  struct xw_snapshot_converted *converted,
+                                  struct xw_operation **ret, struct xw_error *err);
+
 /* Another name or (not NULL) another description. -EEXIST: the name is taken. */
 XW_PUBLIC int xw_snapshot_rename(struct xw_snapshots *snapshots, const char *domain,
                                  const char *snapshot, const char *name, const char *description,

@@ -41,8 +41,8 @@ static int try_clone(const struct xw_store_disk *disk, int fd, struct xw_error *
         return xw_error_set_errno(err, "disk %s: a file in '%s'", disk->vdev, folder);
     return xw_error_set(err, ENOTSUP,
                         "disk %s: '%s' is a raw file on a file system without reflinks: move it to "
-                        "btrfs or XFS, to a thin LV, or convert it to qcow2, with the VM's "
-                        "configuration",
+                        "btrfs or XFS or to a thin LV, or make it qcow2 by 'xenwright snapshot "
+                        "convert'",
                         disk->vdev, disk->path);
 }
 

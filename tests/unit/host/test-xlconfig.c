@@ -15,6 +15,8 @@
 
 #include <xenwright/xlconfig.h>
 
+#include "host/xlconfig-format.h"
+
 const char *__lsan_default_suppressions(void);
 
 /* Under the leak sanitizer: after an error libxlutil itself loses some of what it had parsed. */
@@ -320,6 +322,42 @@ static void test_files(void **state)
     assert_null(config);
 }
 
+/* The text with disk xvda's format changed to qcow2; it must be `expected`, or (NULL) refused. */
+static void assert_format_changed(const char *text, const char *expected, int refused)
+{
+    struct xw_buffer changed = XW_BUFFER_INIT(XW_XLCONFIG_MAX_SIZE);
+    struct xw_error err = XW_ERROR_INIT;
+    int rc = xw_xlconfig_set_format(text, strlen(text), "web.cfg", "xvda", "qcow2", &changed, &err);
+
+    if (rc != refused)
+        fail_msg("%s: %d %s", text, rc, err.message);
+    if (expected)
+        assert_string_equal(xw_buffer_text(&changed), expected);
+    else
+        assert_int_equal(changed.length, 0);
+    xw_buffer_free(&changed);
+}
+
+static void test_the_format_of_a_disk_is_one_word(void **state)
+{
+    (void)state;
+    assert_format_changed("name='a'\ndisk=['format=raw,vdev=xvda,target=/a'] # raw\n",
+                          "name='a'\ndisk=['format=qcow2,vdev=xvda,target=/a'] # raw\n", 0);
+    assert_format_changed("# format=raw\nname='raw'\ndisk=[ '/raw/raw,raw,xvdb,w',\n"
+                          "\t\"/srv/raw/raw.raw, raw, xvda\" ]\n",
+                          "# format=raw\nname='raw'\ndisk=[ '/raw/raw,raw,xvdb,w',\n"
+                          "\t\"/srv/raw/raw.raw, qcow2, xvda\" ]\n", 0);
+    assert_format_changed("name='a'\ndisk=['vdev=xvda,format=qed,target=raw']",
+                          "name='a'\ndisk=['vdev=xvda,format=qcow2,target=raw']", 0);
+    assert_format_changed("name='a'\ndisk=['vdev=xvda,format=qcow2,target=/a']",
+                          "name='a'\ndisk=['vdev=xvda,format=qcow2,target=/a']", 0);
+    assert_format_changed("name='a'\ndisk=['vdev=xvda,target=raw']", NULL, -ENOTSUP);
+    assert_format_changed("name='a'\ndisk=['/raw,,xvda,w']", NULL, -ENOTSUP);
+    assert_format_changed("name='a'\ndisk=['/raw,raw,xvdb,w']", NULL, -ENOENT);
+    assert_format_changed("name='a'", NULL, -ENOENT);
+    assert_format_changed("name=", NULL, -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_binary_garbage_is_refused),
         cmocka_unit_test(test_nesting_without_end_is_refused),
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_the_format_of_a_disk_is_one_word),
     };
 
     return cmocka_run_group_tests_name("xlconfig", tests, NULL, NULL);
