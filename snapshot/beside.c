@@ -28,9 +28,7 @@ int xw_beside_place(struct xw_store_disk *disk, struct xw_error *err)
 
 void xw_beside_name(const struct xw_store_disk *disk, const char *ending, char out[PATH_MAX])
 {
-    int length = snprintf(out, PATH_MAX, "%s", disk->data);
-
-    snprintf(out + length, PATH_MAX - (size_t)length, "%s", ending);
+    snprintf(out, PATH_MAX, "%s.xw-%s%s", disk->path, disk->id, ending);
 }
 
 int xw_beside_adopt(const struct xw_store_disk *disk, int fd, struct xw_error *err)

@@ -18,7 +18,7 @@
 /* Fill disk->data. -ENAMETOOLONG. */
 int xw_beside_place(struct xw_store_disk *disk, struct xw_error *err);
 
-/* disk->data with an ending (".new"): the result of place leaves room for all of them. */
+/* IMAGE.xw-ID with an ending (".new"): where place went well there is room for all of them. */
 void xw_beside_name(const struct xw_store_disk *disk, const char *ending, char out[PATH_MAX]);
 
 /* Owner, group and mode of the image, for a file that will be in its place. */

@@ -6,6 +6,7 @@
 
 #include "snapshot/store.h"
 
+extern const struct xw_store xw_store_btrfs_subvolume;
 extern const struct xw_store xw_store_lvm_thick;
 extern const struct xw_store xw_store_lvm_thin;
 extern const struct xw_store xw_store_null;
@@ -17,7 +18,8 @@ const struct xw_store *const xw_stores[] = {
     &xw_store_qcow2,
     &xw_store_lvm_thin,
     &xw_store_lvm_thick,
-    &xw_store_reflink,
+    &xw_store_btrfs_subvolume,
+    &xw_store_reflink, /* what the one before does not take */
     NULL,
 };
 

@@ -156,7 +156,7 @@ static int space(const struct xw_store_disk *disk, struct xw_snapshot_space *ret
                  struct xw_error *err)
 {
     (void)err;
-    *ret = (struct xw_snapshot_space){.missing = !is_there(disk, "")};
+    *ret = (struct xw_snapshot_space){.missing = access(disk->data, F_OK) < 0};
     return 0;
 }
 

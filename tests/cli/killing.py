@@ -9,8 +9,6 @@ with FULL=yes all of them are.
 import collections
 import copy
 import os
-import shutil
-import subprocess
 import time
 
 import tap
@@ -22,16 +20,6 @@ PARTS = 5
 
 def is_chosen(number):
     return full or number % PARTS == int(time.time() // 3600) % PARTS
-
-
-def save(vm, template):
-    shutil.rmtree(template, ignore_errors=True)
-    subprocess.run(["cp", "-a", vm.folder, template], check=True)
-
-
-def restore(vm, template):
-    shutil.rmtree(vm.folder)
-    subprocess.run(["cp", "-a", template, vm.folder], check=True)
 
 
 def points_of(vm, words):
@@ -98,14 +86,14 @@ def walk(vm, name, words, outcomes, template, runs=False):
     content of one of them at each moment. runs: the VM runs between the kill and the next command.
     """
     outcomes = [copy.deepcopy(outcome) for outcome in outcomes]
-    save(vm, template)
+    vm.save(template)
     points = points_of(vm, words)
     operation = words[0]
     tap.result(f"{operation}/begin:1" in points and f"{operation}/done:1" in points and len(points) > 8,
                f"{name}: it has points", points)
     chosen = [(number, point) for number, point in enumerate(points) if is_chosen(number)]
     for number, point in chosen:
-        restore(vm, template)
+        vm.restore(template)
         status = vm.run(*words, XENWRIGHT_KILL_AT=point).returncode
         wrong = [] if status == -9 else [f"this point was not passed: status {status}"]
         wrong += is_right_at_once(vm, [present for _, present in outcomes])
@@ -114,30 +102,30 @@ def walk(vm, name, words, outcomes, template, runs=False):
             ends = runs_meanwhile(vm, ends)
         wrong += settle(vm, number if full else number // PARTS, ends)
         tap.result(not wrong, f"{name}, killed at {point}", "\n".join(wrong))
-    restore(vm, template)
+    vm.restore(template)
     vm.kept, vm.present = outcomes[0]
 
 
 def walk_recovery(vm, name, words, first, outcomes, template):
     """Killed at `first`, then each time again at a point of the recovery, then recovered."""
     outcomes = [copy.deepcopy(outcome) for outcome in outcomes]
-    save(vm, template)
+    vm.save(template)
     halfway = template.with_name(template.name + "-2")
     if vm.run(*words, XENWRIGHT_KILL_AT=first).returncode != -9:
         raise RuntimeError(f"{words}: {first} is not passed")
-    save(vm, halfway)
+    vm.save(halfway)
     points = points_of(vm, ["recover"])
     tap.result(points, f"{name}, killed at {first}: the recovery has points", points)
     for number, point in enumerate(points):
         if not is_chosen(number):
             continue
-        restore(vm, halfway)
+        vm.restore(halfway)
         status = vm.run("recover", XENWRIGHT_KILL_AT=point).returncode
         wrong = [] if status == -9 else [f"this point was not passed: status {status}"]
         wrong += is_right_at_once(vm, [present for _, present in outcomes])
         wrong += settle(vm, number if full else number // PARTS, [copy.deepcopy(outcome) for outcome in outcomes])
         tap.result(not wrong, f"{name}, killed at {first}, and then at {point}", "\n".join(wrong))
-    restore(vm, template)
+    vm.restore(template)
     vm.kept, vm.present = outcomes[0]
 
 

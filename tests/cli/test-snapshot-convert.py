@@ -229,7 +229,7 @@ def walk(scratch, template, words, kept, edited, runs):
     if not edited:
         vm.config.write_text(vm.config.read_text().replace("format=raw", "format=qcow2"))
     vm.content = quick_content
-    killing.save(vm, template)
+    vm.save(template)
     points = killing.points_of(vm, ["convert", vm.config, *words])
     name = f"convert {' '.join(words)}{', the VM ran since' if runs else ''}"
     tap.result("convert/begin:1" in points and "swap/moved:1" in points, f"{name}: it has points", points)
@@ -237,7 +237,7 @@ def walk(scratch, template, words, kept, edited, runs):
     for number, point in enumerate(points):
         if not killing.is_chosen(number):
             continue
-        killing.restore(vm, template)
+        vm.restore(template)
         vm.present["xvda"] = list(present)
         status = vm.run("convert", vm.config, *words, XENWRIGHT_KILL_AT=point).returncode
         wrong = [] if status == -9 else [f"this point was not passed: {status}"]
@@ -256,11 +256,11 @@ def walk_recovery(scratch, template):
             vm.run("convert", vm.config, *CONVERT, XENWRIGHT_KILL_AT=first)
             if runs:
                 ran_meanwhile(vm)
-            killing.save(vm, template)
+            vm.save(template)
             for number, point in enumerate(killing.points_of(vm, ["recover"])):
                 if not killing.is_chosen(number):
                     continue
-                killing.restore(vm, template)
+                vm.restore(template)
                 done = vm.run("recover", XENWRIGHT_KILL_AT=point)
                 wrong = [] if done.returncode == -9 else [f"this point was not passed: {done.returncode}"]
                 wrong += is_safe(vm) + settled(vm, True, True, number)

@@ -76,7 +76,7 @@ class Vm:
         self.folder.mkdir(exist_ok=True)
         self.state = self.folder / "state"
         self.images = self.folder / "images"
-        self.images.mkdir()
+        self.make_folder()
         self.config = self.folder / f"{name}.cfg"
         self.disks = {vdev: self.images / f"{name}-{vdev}.{form}" for vdev in disks}
         self.uuid, self.turn = uuid, 0
@@ -86,6 +86,30 @@ class Vm:
         for path in self.disks.values():
             self.make(path)
         self.configure()
+
+    def make_folder(self):
+        self.images.mkdir()
+
+    def data(self, vdev, identity):
+        """Where the content of a disk in the snapshot is."""
+        return pathlib.Path(f"{self.disks[vdev]}.xw-{identity}")
+
+    def owned(self, vdev, identity):
+        """What of it is one of beside()."""
+        return self.data(vdev, identity)
+
+    def beside(self):
+        """All that snapshots may leave, and the images."""
+        return list(self.images.iterdir())
+
+    def save(self, template):
+        """A copy of all of it; and back to it."""
+        shutil.rmtree(template, ignore_errors=True)
+        subprocess.run(["cp", "-a", self.folder, template], check=True)
+
+    def restore(self, template):
+        shutil.rmtree(self.folder)
+        subprocess.run(["cp", "-a", template, self.folder], check=True)
 
     def make(self, path):
         if self.form == "qcow2":
@@ -176,17 +200,17 @@ class Vm:
         listed = {snapshot["name"]: snapshot for snapshot in self.listed()}
         if sorted(listed) != sorted(self.kept):
             wrong.append(f"listed are {sorted(listed)}, made were {sorted(self.kept)}")
-        files = {path.name for path in self.disks.values()}
+        owned = set(self.disks.values())
         for name, snapshot in listed.items():
             for vdev in snapshot["disks"]:
-                data = pathlib.Path(f"{self.disks[vdev]}.xw-{snapshot['id']}")
-                files.add(data.name)
+                data = self.data(vdev, snapshot["id"])
+                owned.add(self.owned(vdev, snapshot["id"]))
                 if name in self.kept and self.content(data, self.form) != self.kept[name][vdev]:
                     wrong.append(f"{vdev} of snapshot {name} is {self.content(data, self.form)},\n"
                                  f"and should be {self.kept[name][vdev]}")
         wrong += self.problems_of_present()
-        left = [path.name for path in self.images.iterdir()
-                if path.name not in files and not path.name.endswith(tuple(unlisted) or ("\0",))]
+        left = [path.name for path in self.beside()
+                if path not in owned and not path.name.endswith(tuple(unlisted) or ("\0",))]
         if left:
             wrong.append(f"left over: {sorted(left)}")
         return wrong + list(self.problems_of_records(listed.values()))
