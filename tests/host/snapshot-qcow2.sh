@@ -77,6 +77,28 @@ created_again() {
     guest_has 3
 }
 
+appears() {
+    local deadline=$((SECONDS + 60))
+    while [ "$SECONDS" -lt "$deadline" ]; do
+        ! in_guest test -b "$1" || return 0
+    done
+    echo "the guest has no $1"
+    return 1
+}
+
+# What was added to QEMU for a snapshot does not keep it from giving the image up.
+attached_again() {
+    exits 0 in_dom0 xl block-detach "$GUEST" xvdb
+    exits 0 in_dom0 xl block-attach "$GUEST" format=qcow2,vdev=xvdb,target=/srv/b
+    appears /dev/xvdb
+    guest_has 3
+    [ "$RELEASE" != bookworm ] || return 0
+    exits 0 snapshot create "$GUEST" attached
+    snapshot_has attached 3
+    exits 0 snapshot delete "$GUEST" attached
+    guest_has 3
+}
+
 # The guest of another domid than before answers.
 came_back() {
     local deadline=$((SECONDS + 180))
@@ -176,9 +198,12 @@ life() {
     ok "$1: a guest with two qcow2 disks" started
     ok "$1: a snapshot of it while it runs" created
     ok "$1: and another one" created_again
+    ok "$1: a disk is detached and attached again" attached_again
     ok "$1: xl reboot opens the right data" rebooted "xl reboot -w $GUEST"
     ok "$1: xl save and restore open the right data" \
         rebooted "xl save $GUEST /root/saved && xl restore /root/saved && rm /root/saved"
+    [ "$TYPE" = pv ] || ok "$1: xl migrate opens the right data" \
+        rebooted "xl migrate -s '' $GUEST 'xl migrate-receive'"
     ok "$1: a snapshot is deleted while it runs" deleted_live
     ok "$1: a revert is refused while it runs" refused_while_it_runs
     ok "$1: a revert with a restart" reverted
