@@ -152,12 +152,16 @@ int lab_package_make(const struct lab_place *place, const struct lab_data *data,
     return rc;
 }
 
-/* dpkg-deb here, tar there. The packages' relations are met by the image (lab/layers/base). */
+/*
+ * dpkg-deb here, tar there. The packages' relations are met by the image (lab/layers/base). Links
+ * to folders stay what they are, as with dpkg: a package with something in /lib would have a /lib
+ * of its own there, and no program would find its libraries any more.
+ */
 int lab_package_unpack(const struct lab_place *place, const struct lab_record *record,
                        const char *deb, struct xw_error *err)
 {
     const char *const contents[] = {"dpkg-deb", "--fsys-tarfile", deb, NULL};
-    const char *const extract[] = {"tar", "-C", "/", "-xf", "-", NULL};
+    const char *const extract[] = {"tar", "-C", "/", "--keep-directory-symlink", "-xf", "-", NULL};
     xw_auto_fclose FILE *tar = tmpfile();
     int rc;
 
