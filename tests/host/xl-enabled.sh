@@ -90,10 +90,13 @@ listed() {
 # What is started is the real one in the end, which a signal to its process reaches.
 signalled() {
     # shellcheck disable=SC2016 # of the shell there
-    exits 0 sh_dom0 '
+    exits 0 sh_dom0 'mkfifo /tmp/quiet
         end_of() {
-            "$1" console "$3" </dev/zero >/dev/null 2>&1 & pid=$!
-            until grep -q xenconsole "/proc/$pid/cmdline"; do sleep 0.1; done
+            "$1" console "$3" <>/tmp/quiet >/dev/null 2>&1 & pid=$!
+            for i in $(seq 300); do
+                ! grep -q xenconsole "/proc/$pid/cmdline" || break
+                sleep 0.1
+            done
             kill "-$2" "$pid"
             wait "$pid"
             echo "$2: $?"
