@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the two stores on LVM have in common. */
-#include <errno.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,13 +141,71 @@ int xw_lvm_place(struct xw_store_disk *disk, struct xw_error *err)
  * blkback goes past the page cache, QEMU through it. lvcreate flushes it too, but only while the
  * guest stands still; what is flushed here is done by then.
  */
-int xw_lvm_flush(const struct xw_store_disk *disk, struct xw_error *err)
+static int flush(const struct xw_store_disk *disk, struct xw_error *err)
 {
     xw_auto_close int fd = open(disk->path, O_RDONLY | O_CLOEXEC);
 
     if (fd >= 0 && fdatasync(fd) == 0)
         return 0;
     return xw_error_set_errno(err, "disk %s: '%s' cannot be flushed", disk->vdev, disk->path);
+}
+
+int xw_lvm_gone(const struct xw_store_disk *disk, const char *what, struct xw_error *err)
+{
+    return xw_error_set(err, ENOENT, "disk %s: there is no LV '%s'", disk->vdev, what);
+}
+
+int xw_lvm_prepare(struct xw_store_disk *disk,
+                   int (*check)(const struct xw_store_disk *disk, const struct xw_lvm_disk *of,
+                                struct xw_error *err),
+                   struct xw_error *err)
+{
+    xw_auto_lvm_disk struct xw_lvm_disk of = {0};
+    int rc = xw_lvm_disk_open(disk, &of, err);
+
+    if (!rc && !of.lv)
+        rc = xw_lvm_gone(disk, disk->path, err);
+    if (!rc)
+        rc = check(disk, &of, err);
+    if (rc)
+        return rc;
+    disk->size = of.lv->size;
+    return of.lv->active ? flush(disk, err) : 0;
+}
+
+static bool goes_through_page_cache(const struct xw_store_disk *disk)
+{
+    return disk->running && strcmp(disk->backend, "phy") != 0;
+}
+
+int xw_lvm_take(const struct xw_store_disk *disk, const char *const *more, struct xw_error *err)
+{
+    char name[XW_LVM_NAME_SIZE];
+    const char *argv[9 + XW_LVM_TAKE_WORDS] = {"lvcreate", "-qq",          "--snapshot", "--name",
+                                               name,       "--permission", "r"};
+    size_t count = 7;
+    int rc = goes_through_page_cache(disk) ? flush(disk, err) : 0;
+
+    if (rc)
+        return rc;
+    xw_lvm_data_name(disk, "", name);
+    for (size_t i = 0; i < XW_LVM_TAKE_WORDS && more[i]; i++)
+        argv[count++] = more[i];
+    argv[count] = disk->path + strlen("/dev/");
+    rc = xw_lvm_run(argv, err);
+    if (rc)
+        xw_error_prefix(err, "disk %s: '%s' cannot be made", disk->vdev, disk->data);
+    return rc;
+}
+
+int xw_lvm_activate(const struct xw_store_disk *disk, const char *volume, struct xw_error *err)
+{
+    const char *const argv[] = {"lvchange", "-qq", "--activate", "y", volume, NULL};
+    int rc = xw_lvm_run(argv, err);
+
+    if (rc)
+        xw_error_prefix(err, "disk %s: '%s' cannot be activated", disk->vdev, volume);
+    return rc;
 }
 
 static int remove_volume(const struct xw_store_disk *disk, const struct xw_lvm_disk *of,
@@ -186,8 +244,7 @@ int xw_lvm_drop(struct xw_store_disk *disk, struct xw_store_progress *progress,
     return xw_lvm_remove(disk, "", err);
 }
 
-int xw_lvm_find_snapshot(struct xw_store_disk *disk, enum xw_store_found *ret,
-                         struct xw_error *err)
+int xw_lvm_find_snapshot(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_error *err)
 {
     xw_auto_lvm_disk struct xw_lvm_disk of;
     int rc = xw_lvm_disk_open(disk, &of, err);

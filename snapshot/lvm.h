@@ -39,10 +39,10 @@ bool xw_lvm_name_fits(const struct xw_lvm_name *name);
 struct xw_lvm_volume {
     struct xw_lvm_volume *next;
     char name[XW_LVM_NAME_SIZE];
-    char pool[XW_LVM_NAME_SIZE];   /* "": not thin */
-    char layout[64];               /* "linear", "thin,sparse", as of lvs -o lv_layout */
-    char role[128];                /* "public,snapshot,thicksnapshot", … */
-    char health[64];               /* "": good */
+    char pool[XW_LVM_NAME_SIZE]; /* "": not thin */
+    char layout[64];             /* "linear", "thin,sparse", as of lvs -o lv_layout */
+    char role[128];              /* "public,snapshot,thicksnapshot", … */
+    char health[64];             /* "": good */
     char tags[256];
     uint64_t size;                 /* bytes; of a thick snapshot: of its own space */
     uint64_t origin_size;          /* of what it is a thick snapshot of; 0 */
@@ -87,8 +87,8 @@ int xw_lvm_setting(const char *name, int64_t *ret, struct xw_error *err);
  * (".revert"); messages begin with the disk.
  */
 struct xw_lvm_disk {
-    struct xw_lvm_name name;       /* of the LV */
-    struct xw_lvm_volume *volumes; /* of its VG */
+    struct xw_lvm_name name;        /* of the LV */
+    struct xw_lvm_volume *volumes;  /* of its VG */
     const struct xw_lvm_volume *lv; /* NULL: there is none of that name */
 };
 
@@ -109,8 +109,27 @@ const struct xw_lvm_volume *xw_lvm_data_find(const struct xw_lvm_disk *of,
 int xw_lvm_claim(struct xw_store_disk *disk, struct xw_lvm_disk *ret, struct xw_error *err);
 int xw_lvm_place(struct xw_store_disk *disk, struct xw_error *err);
 
-/* What dom0 itself has written to the device, and not the guest. */
-int xw_lvm_flush(const struct xw_store_disk *disk, struct xw_error *err);
+/*
+ * For prepare: the LV of the disk, its size, and what dom0 itself has written to the device (and
+ * not the guest) flushed, unless `check` (in between) refuses it.
+ */
+int xw_lvm_prepare(struct xw_store_disk *disk,
+                   int (*check)(const struct xw_store_disk *disk, const struct xw_lvm_disk *of,
+                                struct xw_error *err),
+                   struct xw_error *err);
+
+/*
+ * For take: lvcreate of the read-only snapshot, with these further arguments; they end with NULL,
+ * and are XW_LVM_TAKE_WORDS at most. What QEMU has written to the page cache is flushed first.
+ */
+#define XW_LVM_TAKE_WORDS 4
+int xw_lvm_take(const struct xw_store_disk *disk, const char *const *more, struct xw_error *err);
+
+/* A volume ("VG/LV") becomes a device. */
+int xw_lvm_activate(const struct xw_store_disk *disk, const char *volume, struct xw_error *err);
+
+/* -ENOENT, for a message: LVM has nothing called `what`. */
+int xw_lvm_gone(const struct xw_store_disk *disk, const char *what, struct xw_error *err);
 
 /* lvremove LV.xw-ID with this ending; that it is not there is fine. */
 int xw_lvm_remove(const struct xw_store_disk *disk, const char *ending, struct xw_error *err);

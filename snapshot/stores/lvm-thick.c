@@ -101,55 +101,29 @@ static int check_space(const struct xw_store_disk *disk, const struct xw_lvm_dis
                         disk->vdev, disk->path, needed >> 20, of->name.vg, of->lv->vg_free >> 20);
 }
 
-static int gone(const struct xw_store_disk *disk, const char *what, struct xw_error *err)
-{
-    return xw_error_set(err, ENOENT, "disk %s: there is no LV '%s'", disk->vdev, what);
-}
-
 static int prepare(struct xw_store_disk *disk, struct xw_error *err)
 {
-    xw_auto_lvm_disk struct xw_lvm_disk of = {0};
-    int rc = xw_lvm_disk_open(disk, &of, err);
-
-    if (!rc && !of.lv)
-        rc = gone(disk, disk->path, err);
-    if (!rc)
-        rc = check_space(disk, &of, err);
-    if (rc)
-        return rc;
-    disk->size = of.lv->size;
-    return of.lv->active ? xw_lvm_flush(disk, err) : 0;
+    return xw_lvm_prepare(disk, check_space, err);
 }
 
 static int take(struct xw_store_disk *disk, struct xw_error *err)
 {
-    char name[XW_LVM_NAME_SIZE];
-    const char *const argv[] = {"lvcreate", "-qq",       "--snapshot", "--name", name,
-                                "--permission", "r", "--extents",  "100%ORIGIN",
-                                disk->path + strlen("/dev/"), NULL};
-    bool cached = disk->running && strcmp(disk->backend, "phy") != 0;
-    int rc = cached ? xw_lvm_flush(disk, err) : 0;
+    static const char *const words[] = {"--extents", "100%ORIGIN", NULL};
 
-    xw_lvm_data_name(disk, "", name);
-    if (!rc) {
-        rc = xw_lvm_run(argv, err);
-        if (rc)
-            xw_error_prefix(err, "disk %s: '%s' cannot be made", disk->vdev, disk->data);
-    }
-    return rc;
+    return xw_lvm_take(disk, words, err);
 }
 
 static int check_snapshot(const struct xw_store_disk *disk, const struct xw_lvm_volume *data,
                           const struct xw_lvm_volume *lv, struct xw_error *err)
 {
     if (!data)
-        return gone(disk, disk->data, err);
+        return xw_lvm_gone(disk, disk->data, err);
     if (data->invalid)
         return xw_error_set(err, ENODATA,
                             "disk %s: what '%s' kept is lost: it has run out of space", disk->vdev,
                             disk->data);
     if (!lv)
-        return gone(disk, disk->path, err);
+        return xw_lvm_gone(disk, disk->path, err);
     if (data->origin_size == lv->size)
         return 0;
     return xw_error_set(err, ENOTSUP,
@@ -217,16 +191,6 @@ static int rename_volume(const struct xw_store_disk *disk, const char *from, con
 
     if (rc)
         xw_error_prefix(err, "disk %s: '%s' cannot be renamed to '%s'", disk->vdev, from, to);
-    return rc;
-}
-
-static int activate(const struct xw_store_disk *disk, const char *volume, struct xw_error *err)
-{
-    const char *const argv[] = {"lvchange", "-qq", "--activate", "y", volume, NULL};
-    int rc = xw_lvm_run(argv, err);
-
-    if (rc)
-        xw_error_prefix(err, "disk %s: '%s' cannot be activated", disk->vdev, volume);
     return rc;
 }
 
@@ -360,7 +324,7 @@ static int rewrite(struct xw_store_disk *disk, struct xw_error *err)
     if (!rc)
         rc = check_closed(disk, lv, aside, err);
     if (!rc && (!lv->active || !data->active))
-        rc = activate(disk, aside, err);
+        rc = xw_lvm_activate(disk, aside, err);
     if (!rc)
         rc = copy_back(disk, device, err);
     if (!rc)

@@ -107,46 +107,22 @@ static int check_pool(const struct xw_store_disk *disk, const struct xw_lvm_disk
     return rc || pool->data < 0 ? rc : check_space(disk, of, pool, err);
 }
 
-static int gone(const struct xw_store_disk *disk, const char *what, struct xw_error *err)
+static int check_own_pool(const struct xw_store_disk *disk, const struct xw_lvm_disk *of,
+                          struct xw_error *err)
 {
-    return xw_error_set(err, ENOENT, "disk %s: there is no LV '%s'", disk->vdev, what);
+    return check_pool(disk, of, of->lv, err);
 }
 
 static int prepare(struct xw_store_disk *disk, struct xw_error *err)
 {
-    xw_auto_lvm_disk struct xw_lvm_disk of = {0};
-    int rc = xw_lvm_disk_open(disk, &of, err);
-
-    if (!rc && !of.lv)
-        rc = gone(disk, disk->path, err);
-    if (!rc)
-        rc = check_pool(disk, &of, of.lv, err);
-    if (rc)
-        return rc;
-    disk->size = of.lv->size;
-    return of.lv->active ? xw_lvm_flush(disk, err) : 0;
-}
-
-static bool goes_through_page_cache(const struct xw_store_disk *disk)
-{
-    return disk->running && strcmp(disk->backend, "phy") != 0;
+    return xw_lvm_prepare(disk, check_own_pool, err);
 }
 
 static int take(struct xw_store_disk *disk, struct xw_error *err)
 {
-    char name[XW_LVM_NAME_SIZE];
-    const char *const argv[] = {"lvcreate", "-qq",    "--snapshot", "--name", name,
-                                "--permission", "r", "--setactivationskip", "y", "--activate", "n",
-                                disk->path + strlen("/dev/"), NULL};
-    int rc = goes_through_page_cache(disk) ? xw_lvm_flush(disk, err) : 0;
+    static const char *const words[] = {"--setactivationskip", "y", "--activate", "n", NULL};
 
-    xw_lvm_data_name(disk, "", name);
-    if (!rc) {
-        rc = xw_lvm_run(argv, err);
-        if (rc)
-            xw_error_prefix(err, "disk %s: '%s' cannot be made", disk->vdev, disk->data);
-    }
-    return rc;
+    return xw_lvm_take(disk, words, err);
 }
 
 static int make_replacement(const struct xw_store_disk *disk, struct xw_error *err)
@@ -177,7 +153,7 @@ static int revert_prepare(struct xw_store_disk *disk, struct xw_error *err)
         return rc;
     data = xw_lvm_data_find(&of, disk, "");
     if (!data)
-        return gone(disk, disk->data, err);
+        return xw_lvm_gone(disk, disk->data, err);
     rc = check_pool(disk, &of, data, err);
     if (!rc && xw_lvm_data_find(&of, disk, ".revert"))
         rc = xw_lvm_remove(disk, ".revert", err);
@@ -209,17 +185,6 @@ static int swap(const struct xw_store_disk *disk, const struct xw_lvm_disk *of,
     return rc;
 }
 
-static int activate(const struct xw_store_disk *disk, struct xw_error *err)
-{
-    const char *const argv[] = {"lvchange", "-qq", "--activate", "y",
-                                disk->path + strlen("/dev/"), NULL};
-    int rc = xw_lvm_run(argv, err);
-
-    if (rc)
-        xw_error_prefix(err, "disk %s: '%s' cannot be activated", disk->vdev, disk->path);
-    return rc;
-}
-
 static int revert_swap(struct xw_store_disk *disk, struct xw_error *err)
 {
     xw_auto_lvm_disk struct xw_lvm_disk of = {0};
@@ -231,11 +196,11 @@ static int revert_swap(struct xw_store_disk *disk, struct xw_error *err)
         return rc;
     fresh = xw_lvm_data_find(&of, disk, ".revert");
     if (!fresh && !of.lv)
-        return gone(disk, disk->path, err);
+        return xw_lvm_gone(disk, disk->path, err);
     active = fresh ? fresh->active : of.lv->active;
     if (fresh)
         rc = swap(disk, &of, err);
-    return rc || active ? rc : activate(disk, err);
+    return rc || active ? rc : xw_lvm_activate(disk, disk->path + strlen("/dev/"), err);
 }
 
 /* A guest that was reset has it open until its toolstack has taken it down. */
@@ -278,7 +243,7 @@ static int revert_undo(struct xw_store_disk *disk, struct xw_error *err)
     int rc = xw_lvm_disk_open(disk, &of, err);
 
     if (!rc && of.lv && !of.lv->active)
-        rc = activate(disk, err);
+        rc = xw_lvm_activate(disk, disk->path + strlen("/dev/"), err);
     return rc ? rc : xw_lvm_remove(disk, ".revert", err);
 }
 
@@ -304,7 +269,7 @@ static int expose(struct xw_store_disk *disk, bool on, struct xw_error *err)
         return rc;
     data = xw_lvm_data_find(&of, disk, "");
     if (!data)
-        return on ? gone(disk, disk->data, err) : 0;
+        return on ? xw_lvm_gone(disk, disk->data, err) : 0;
     if (data->active == on || data->open)
         return 0;
     xw_lvm_data_path(disk, "", path);
