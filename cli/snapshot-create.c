@@ -59,6 +59,7 @@ static int run_create(struct cli_call *call, struct xw_error *err)
         .memory = cli_flag(call, "memory"),
         .stop_copy = cli_flag(call, "no-live"),
         .dry_run = cli_flag(call, "dry-run"),
+        .internal = cli_flag(call, "internal"),
     };
     struct cli_snapshots open;
     size_t disks = cli_count(call, "disk");
@@ -97,6 +98,7 @@ const struct cli_command cli_snapshot_create = {
              .argument = "VDEV",
              .flags = CLI_REPEAT,
              .help = "keep this disk, in place of all"},
+            {.name = "internal", .help = "inside of qcow2 images, not in files beside them"},
             {.name = "memory", .letter = 'm', .help = "keep the guest's memory too"},
             {.name = "no-live",
              .help = "with --memory: the guest stands still while it is written"},

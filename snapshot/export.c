@@ -42,11 +42,16 @@ static int choose_disk(struct export *export, const char *vdev, struct xw_error 
 static int start_copy(struct export *export, struct xw_error *err)
 {
     const struct xw_store_disk *disk = export->disk;
+    const char *inside = disk->store->inside ? disk->store->inside(disk) : NULL;
     const char *const argv[] = {"qemu-img", "convert",      "-f",       disk->format, "-O",
                                 export->format, disk->data, export->part, NULL};
+    const char *const inner[] = {"qemu-img", "convert",  "-f",         disk->format, "-O",
+                                 export->format, "-l",   inside,       disk->path,   export->part,
+                                 NULL};
     int rc = disk->store->expose ? disk->store->expose(export->disk, true, err) : 0;
 
-    return rc ? rc : xw_image_program_start(&export->copying, &export->operation, argv, err);
+    return rc ? rc : xw_image_program_start(&export->copying, &export->operation,
+                                            inside ? inner : argv, err);
 }
 
 /* The whole file gets its name; one that has come to be there meanwhile is not touched. */

@@ -76,7 +76,7 @@ static int check_wanted(const struct xw_session *session, const struct xw_snapsh
 
 static int add_disk(struct xw_create *create, struct xw_store_disk ***at,
                     struct xw_snapshot_disk ***record_at, const struct xw_store_disk *from,
-                    struct xw_error *err)
+                    bool internal, struct xw_error *err)
 {
     struct xw_store_disk *disk =
         xw_store_disk_new(from->vdev, from->path, from->format, from->backend);
@@ -93,6 +93,7 @@ static int add_disk(struct xw_create *create, struct xw_store_disk ***at,
     **record_at = record;
     *record_at = &record->next;
     disk->running = from->running;
+    disk->internal = internal;
     memcpy(disk->id, create->snapshot->id, sizeof(disk->id));
     rc = xw_store_choose(disk, err);
     if (!rc)
@@ -120,7 +121,7 @@ static int choose_disks(const struct xw_session *session, const struct xw_snapsh
     for (const struct xw_store_disk *disk = session->subject.disks; disk && !rc;
          disk = disk->next) {
         if (is_wanted(request, disk->vdev))
-            rc = add_disk(create, &at, &record_at, disk, err);
+            rc = add_disk(create, &at, &record_at, disk, request->internal, err);
     }
     if (rc || create->disks)
         return rc;

@@ -104,8 +104,11 @@ int xw_qcow2_header_parse(const void *data, size_t size, const char *path,
     ret->external_data =
         ret->version == 3 && (be64toh(fields.incompatible) & INCOMPATIBLE_EXTERNAL_DATA);
     ret->snapshots = be32toh(fields.snapshots);
+    ret->snapshots_offset = be64toh(fields.snapshots_offset);
     ret->l1_entries = be32toh(fields.l1_size);
     ret->l1_offset = be64toh(fields.l1_offset);
+    if (ret->snapshots_offset > INT64_MAX)
+        return damaged(path, "its table of snapshots cannot be", err);
     if (ret->l1_entries > MOST_L1 || ret->l1_offset > INT64_MAX)
         return damaged(path, "its L1 table cannot be", err);
     copy_format(data, size, ret);

@@ -24,6 +24,7 @@ struct xw_qcow2_header {
     char backing[XW_QCOW2_NAME_SIZE]; /* as it is written there; "": none */
     char backing_format[16];           /* as QEMU calls it; "": not written there */
     uint32_t snapshots;                /* internal ones: 'qemu-img snapshot' */
+    uint64_t snapshots_offset;         /* where their table is */
     uint32_t l1_entries;
     uint64_t l1_offset;
 };
@@ -34,6 +35,20 @@ int xw_qcow2_header_read(const char *path, struct xw_qcow2_header *ret, struct x
 /* The same from `size` bytes, the first of an image. */
 int xw_qcow2_header_parse(const void *data, size_t size, const char *path,
                           struct xw_qcow2_header *ret, struct xw_error *err);
+
+/* What the table of internal snapshots holds. */
+struct xw_qcow2_table {
+    bool found;    /* one of the name that was looked for */
+    uint32_t ours; /* how many are called as ours are: "xw-" and an id */
+};
+
+/* Also of an image that a guest has open. -EBADMSG: damaged, or more than this is made for. */
+int xw_qcow2_table_read(const char *path, const char *name, struct xw_qcow2_table *ret,
+                        struct xw_error *err);
+
+/* The same from the bytes of the table, which are perhaps more than it has. */
+int xw_qcow2_table_parse(const void *data, size_t size, uint32_t count, const char *path,
+                         const char *name, struct xw_qcow2_table *ret, struct xw_error *err);
 
 /*
  * Whether nothing has been written to the image: its L1 table is empty, so all comes from the

@@ -50,6 +50,7 @@ struct xw_store_disk {
     struct xw_guest_qemu *qemu; /* the running guest's QEMU, while connected; else NULL */
     bool running;               /* a guest has the disk open */
     bool held;                  /* that guest stands still, and will not run on as it is */
+    bool internal;              /* its snapshot is to be inside of the image */
     bool late;                  /* its path leads to the new image only after QEMU's transaction */
     struct xw_child child;      /* a program that drop waits for; pid 0: none */
     bool copying;               /* that program still copies; else it works on the copy */
@@ -163,6 +164,12 @@ struct xw_store {
      * at a time.
      */
     int (*expose)(struct xw_store_disk *disk, bool on, struct xw_error *err);
+
+    /*
+     * What the snapshot is called inside of the image at disk->path, where it is in there, and
+     * disk->data is no file ("qemu-img convert -l" takes it). NULL: it is at disk->data.
+     */
+    const char *(*inside)(const struct xw_store_disk *disk);
 
     /* How much space the snapshot takes, and whether it is there at all. */
     int (*space)(const struct xw_store_disk *disk, struct xw_snapshot_space *ret,

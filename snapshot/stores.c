@@ -11,10 +11,12 @@ extern const struct xw_store xw_store_lvm_thick;
 extern const struct xw_store xw_store_lvm_thin;
 extern const struct xw_store xw_store_null;
 extern const struct xw_store xw_store_qcow2;
+extern const struct xw_store xw_store_qcow2_internal;
 extern const struct xw_store xw_store_reflink;
 
 const struct xw_store *const xw_stores[] = {
     &xw_store_null, /* asked first: where it is on, it is meant */
+    &xw_store_qcow2_internal, /* before what is the rule */
     &xw_store_qcow2,
     &xw_store_lvm_thin,
     &xw_store_lvm_thick,

@@ -48,7 +48,7 @@ static int start_rebase(struct xw_store_disk *disk, const char *image, const str
 }
 
 /* 1: it still runs; 0: it has done its work; -EIO: it has not. */
-static int check_child(struct xw_store_disk *disk, struct xw_error *err)
+int xw_qcow2_check_child(struct xw_store_disk *disk, struct xw_error *err)
 {
     enum xw_spawn_end end;
     int status;
@@ -66,7 +66,7 @@ static int check_child(struct xw_store_disk *disk, struct xw_error *err)
 }
 
 /* A program of its own, as its end can be waited for beside other things, and be cancelled. */
-static int start_copy(struct xw_store_disk *disk, const char *copy, struct xw_error *err)
+int xw_qcow2_start_copy(struct xw_store_disk *disk, const char *copy, struct xw_error *err)
 {
     const char *const argv[] = {"cp",          "--reflink=auto", "--sparse=auto", "--",
                                 disk->merging, copy,             NULL};
@@ -80,8 +80,8 @@ static int start_copy(struct xw_store_disk *disk, const char *copy, struct xw_er
     return rc ? rc : xw_spawn_start(&spawn, &disk->child, err);
 }
 
-static void report_copy(const struct xw_store_disk *disk, const char *copy,
-                        struct xw_store_progress *progress)
+void xw_qcow2_report_copy(const struct xw_store_disk *disk, const char *copy,
+                          struct xw_store_progress *progress)
 {
     struct stat st = {0};
 
@@ -92,7 +92,7 @@ static void report_copy(const struct xw_store_disk *disk, const char *copy,
                                            .wait_ms = COPY_LOOK_MS};
 }
 
-static int adopt_copy(const struct xw_store_disk *disk, const char *copy, struct xw_error *err)
+int xw_qcow2_adopt_copy(const struct xw_store_disk *disk, const char *copy, struct xw_error *err)
 {
     xw_auto_close int fd = open(copy, O_RDWR | O_CLOEXEC);
 
@@ -101,7 +101,7 @@ static int adopt_copy(const struct xw_store_disk *disk, const char *copy, struct
                    : xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, copy);
 }
 
-static int sync_copy(const struct xw_store_disk *disk, const char *copy, struct xw_error *err)
+int xw_qcow2_sync_copy(const struct xw_store_disk *disk, const char *copy, struct xw_error *err)
 {
     xw_auto_close int fd = open(copy, O_RDWR | O_CLOEXEC);
 
@@ -111,7 +111,7 @@ static int sync_copy(const struct xw_store_disk *disk, const char *copy, struct 
 }
 
 /* A VM may have been started since the copy was made, and have ended by now. */
-static int check_unchanged(const struct xw_store_disk *disk, struct xw_error *err)
+int xw_qcow2_check_unchanged(const struct xw_store_disk *disk, struct xw_error *err)
 {
     struct stat now;
 
@@ -178,8 +178,8 @@ static int start_merge(struct xw_store_disk *disk, const char *child,
 
     xw_beside_name(disk, ".new", copy);
     snprintf(disk->merging, sizeof(disk->merging), "%s", child);
-    rc = start_copy(disk, copy, err);
-    report_copy(disk, copy, progress);
+    rc = xw_qcow2_start_copy(disk, copy, err);
+    xw_qcow2_report_copy(disk, copy, progress);
     return rc ? rc : 1;
 }
 
@@ -188,7 +188,7 @@ static int go_on_copied(struct xw_store_disk *disk, const char *copy,
                         struct xw_store_progress *progress, struct xw_error *err)
 {
     struct below below;
-    int rc = adopt_copy(disk, copy, err);
+    int rc = xw_qcow2_adopt_copy(disk, copy, err);
 
     disk->copying = false;
     if (!rc)
@@ -204,10 +204,10 @@ static int go_on_rebased(struct xw_store_disk *disk, const char *copy, struct xw
     int rc;
 
     xw_kill_point("qcow2/rebased");
-    rc = sync_copy(disk, copy, err);
+    rc = xw_qcow2_sync_copy(disk, copy, err);
     xw_kill_point("qcow2/copy-synced");
     if (!rc)
-        rc = check_unchanged(disk, err);
+        rc = xw_qcow2_check_unchanged(disk, err);
     return rc ? rc : replace(disk, copy, err);
 }
 
@@ -215,11 +215,11 @@ static int go_on_merging(struct xw_store_disk *disk, struct xw_store_progress *p
                          struct xw_error *err)
 {
     char copy[PATH_MAX];
-    int rc = check_child(disk, err);
+    int rc = xw_qcow2_check_child(disk, err);
 
     xw_beside_name(disk, ".new", copy);
     if (rc == 1 && disk->copying)
-        report_copy(disk, copy, progress);
+        xw_qcow2_report_copy(disk, copy, progress);
     else if (rc == 1)
         progress->wait_fd = disk->child.pidfd;
     else if (!rc)
@@ -235,7 +235,7 @@ static int go_on_merging(struct xw_store_disk *disk, struct xw_store_progress *p
  * former name where the image was put back. The copy itself is of no use after a kill: the VM may
  * have run since.
  */
-static int finish_swap(const struct xw_store_disk *disk, struct xw_error *err)
+int xw_qcow2_finish_swap(const struct xw_store_disk *disk, struct xw_error *err)
 {
     char copy[PATH_MAX];
 
@@ -328,7 +328,7 @@ int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress
     if (!rc)
         rc = check_internal(disk, err);
     if (!rc)
-        rc = finish_swap(disk, err);
+        rc = xw_qcow2_finish_swap(disk, err);
     if (!rc)
         rc = xw_qcow2_find_child(disk, child, err);
     if (rc)

@@ -50,6 +50,24 @@ int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress
                   struct xw_error *err);
 
 /*
+ * A copy of the image disk->merging by a program of its own, disk->child; disk->seen becomes what
+ * the image was. How far it is; whether the program runs (1), has done its work (0) or has failed;
+ * then the copy gets the image's owner and mode, and is flushed once it is changed.
+ */
+int xw_qcow2_start_copy(struct xw_store_disk *disk, const char *copy, struct xw_error *err);
+void xw_qcow2_report_copy(const struct xw_store_disk *disk, const char *copy,
+                          struct xw_store_progress *progress);
+int xw_qcow2_check_child(struct xw_store_disk *disk, struct xw_error *err);
+int xw_qcow2_adopt_copy(const struct xw_store_disk *disk, const char *copy, struct xw_error *err);
+int xw_qcow2_sync_copy(const struct xw_store_disk *disk, const char *copy, struct xw_error *err);
+
+/* -EBUSY: disk->merging is no longer what it was when its copy was begun. */
+int xw_qcow2_check_unchanged(const struct xw_store_disk *disk, struct xw_error *err);
+
+/* What a kill while a copy took the image's place has left. */
+int xw_qcow2_finish_swap(const struct xw_store_disk *disk, struct xw_error *err);
+
+/*
  * qcow2-children.c. Fill `child` with an image of the folder that stands on disk->data; "" where
  * none does (any more). Of several, one of somebody else comes first, then the VM's present state,
  * then they go by name: the same at each call.

@@ -146,9 +146,9 @@ def reverted(state, name):
     return dict(state[0]), {**state[1], **state[0][name]}
 
 
-def walk_linear(vm, prefix, template):
+def walk_linear(vm, prefix, template, content=quick_content):
     """The operations on a VM without branches; it is left with the snapshots s1 and s2."""
-    vm.content = quick_content
+    vm.content = content
     vm.write()
     start = snapshots(vm)
     walk(vm, prefix + "the first snapshot", ["create", vm.config, "s1"], [start, with_one(start, "s1")], template)

@@ -231,12 +231,27 @@ class Vm:
         tap.result(not wrong, f"{name}: contents, files and list are right", "\n".join(wrong))
 
 
-def clusters(path, size):
-    """The content of a qcow2 image with its backing files, after QEMU's docs/interop/qcow2.txt: no process needed."""
+def internal_snapshots(data):
+    """(name, where its L1 table is, and its entries) of each, after QEMU's docs/interop/qcow2.txt."""
+    count, at = struct.unpack_from(">IQ", data, 60)
+    for _ in range(count):
+        table, entries, identity, name, _, _, _, _, extra = struct.unpack_from(">QIHHIIQII", data, at)
+        at += 40 + extra + identity
+        yield data[at:at + name].decode(), table, entries
+        at += name + -(at + name) % 8
+
+
+def clusters(path, size, snapshot=None):
+    """
+    The content of a qcow2 image with its backing files, or of a snapshot in it, after QEMU's
+    docs/interop/qcow2.txt: no process needed.
+    """
     data = pathlib.Path(path).read_bytes()
     magic, version, at, length, bits, _, _, count, table = struct.unpack_from(">IIQIIQIIQ", data)
     if magic != 0x514649FB or version not in (2, 3):
         raise ValueError(f"{path} is no qcow2 image")
+    if snapshot:
+        table = {name: table for name, table, _ in internal_snapshots(data)}[snapshot]
     out = clusters(data[at:at + length].decode(), size) if at else bytearray(size)
     cluster, offset_mask = 1 << bits, 0x00FFFFFFFFFFFE00
     for number in range(-(-size // cluster)):
@@ -254,10 +269,10 @@ def clusters(path, size):
     return out
 
 
-def quick_content(path, form="qcow2"):
+def quick_content(path, form="qcow2", snapshot=None):
     """As content(), without a process for each."""
     try:
-        data = clusters(path, SLOTS * SLOT) if form == "qcow2" else pathlib.Path(path).read_bytes()
-    except (OSError, ValueError, struct.error, RecursionError) as problem:
-        return str(problem)
+        data = clusters(path, SLOTS * SLOT, snapshot) if form == "qcow2" else pathlib.Path(path).read_bytes()
+    except (OSError, ValueError, KeyError, struct.error, RecursionError) as problem:
+        return repr(problem)
     return pieces_of(data)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The first bytes of an image, which a guest's owner may have made as he likes. */
+/*
+ * The first bytes of an image, which a guest's owner may have made as he likes; and the same bytes
+ * as a table of snapshots, of as many as the first one says.
+ */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,12 +12,25 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void parse_table(const uint8_t *data, size_t size)
+{
+    struct xw_qcow2_table table;
+    struct xw_error err = XW_ERROR_INIT;
+    uint32_t count = size ? data[0] : 0;
+    int rc = xw_qcow2_table_parse(data, size, count, "image", "name", &table, &err);
+
+    if ((rc && (rc != -EBADMSG || !strstr(err.message, "'image'"))) || table.ours > count ||
+        (table.found && count == 0))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct xw_error err = XW_ERROR_INIT;
     struct xw_qcow2_header header;
     int rc;
 
+    parse_table(data, size);
     memset(&header, 0xff, sizeof(header));
     rc = xw_qcow2_header_parse(data, size, "image", &header, &err);
     if (rc) {

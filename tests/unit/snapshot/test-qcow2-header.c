@@ -273,9 +273,54 @@ static void a_table_that_is_not_there(void **state)
     assert_true(empty);
 }
 
+/* One entry of the table at `at`, with an extra field as QEMU's have; where the next begins. */
+static size_t put_entry(size_t at, const char *name, uint32_t extra)
+{
+    size_t length = strlen(name);
+
+    put32(at + 12, (uint32_t)(1U << 16 | length)); /* the id is "1" */
+    put32(at + 36, extra);
+    image[at + 40 + extra] = '1';
+    memcpy(image + at + 41 + extra, name, length);
+    return (at + 41 + extra + length + 7) / 8 * 8;
+}
+
+static int look(size_t size, uint32_t count, const char *name, struct xw_qcow2_table *ret,
+                struct xw_error *err)
+{
+    return xw_qcow2_table_parse(image, size, count, "x.qcow2", name, ret, err);
+}
+
+static void table_of_snapshots(void **state)
+{
+    struct xw_error err = XW_ERROR_INIT;
+    struct xw_qcow2_table table;
+    size_t end;
+
+    (void)state;
+    memset(image, 0, sizeof(image));
+    end = put_entry(put_entry(put_entry(0, "mine", 16), "xw-0123456789abcdef", 24),
+                    "xw-0123456789abcdeg", 0);
+    assert_ok(look(end, 3, "mine", &table, &err));
+    assert_true(table.found);
+    assert_int_equal(table.ours, 1);
+    assert_ok(look(sizeof(image), 3, "xw-0123456789abcdef", &table, &err));
+    assert_true(table.found);
+    assert_ok(look(end, 3, "min", &table, &err));
+    assert_false(table.found);
+    assert_ok(look(0, 0, "", &table, &err));
+    assert_false(table.found);
+    assert_int_equal(look(end, 4, "mine", &table, &err), -EBADMSG);
+    assert_int_equal(look(end - 8, 3, "mine", &table, &err), -EBADMSG);
+    put32(36, UINT32_MAX);
+    assert_int_equal(look(sizeof(image), 3, "mine", &table, &err), -EBADMSG);
+    assert_int_equal(look(sizeof(image), UINT32_MAX, "mine", &table, &err), -EBADMSG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(table_of_snapshots),
         cmocka_unit_test(fields_come_through),
         cmocka_unit_test(encryption_and_external_data_show),
         cmocka_unit_test(version_2_is_shorter),
