@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <xenwright/xlconfig.h>
+
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -65,6 +67,32 @@ static int choose_disk(const struct xw_session *session, const char *vdev,
     return disk ? 0
                 : xw_error_set(err, ENOENT, "'%s' has no disk '%s' that can be written",
                                subject->name, vdev);
+}
+
+/*
+ * The configuration may name the image for another disk too, read-only perhaps. That one would go
+ * on to open it as what it no longer is.
+ */
+static int check_named_once(const struct xw_session *session, const struct xw_store_disk *disk,
+                            struct xw_error *err)
+{
+    struct xw_xlconfig *config;
+    int rc = xw_xlconfig_read(session->subject.config, &config, err);
+
+    if (rc)
+        return rc;
+    for (const struct xw_disk *other = config->disks; other && !rc; other = other->next) {
+        char path[PATH_MAX];
+
+        if (strcmp(other->vdev, disk->vdev) != 0 && realpath(other->target, path) &&
+            xw_beside_is_one_file(path, disk->path))
+            rc = xw_error_set(err, EBUSY,
+                              "disk %s: '%s' is disk %s of '%s' too, which would go on to open it "
+                              "as it was: take that disk out of the configuration first",
+                              disk->vdev, disk->path, other->vdev, session->subject.config);
+    }
+    xw_xlconfig_free(config);
+    return rc;
 }
 
 /* Whatever is kept of it would be put back in a format that the configuration no longer has. */
@@ -253,6 +281,8 @@ static int plan(struct conversion *conversion, const struct xw_snapshot_convert 
     rc = make_disk(conversion, disk, err);
     if (!rc)
         rc = choose_format(convert, disk, how, &edit, err);
+    if (!rc)
+        rc = check_named_once(session, disk, err);
     if (!rc)
         rc = check_snapshots(session, disk, err);
     if (!rc)

@@ -145,6 +145,11 @@ def refusals(scratch):
     refused(vm, "does not spell out the format of disk xvda: write format=qcow2 into it")
     vm.config.write_text(text.replace("access=rw", "access=rw, backendtype=phy"))
     refused(vm, "wants the backend 'phy'")
+    for other in (path, vm.folder / "link"):
+        vm.configure(disks={"xvda": path, "xvdb": other})
+        vm.config.write_text(vm.config.read_text().replace("vdev=xvdb, access=rw", "vdev=xvdb, access=ro"))
+        (vm.folder / "link").is_symlink() or (vm.folder / "link").symlink_to(path)
+        refused(vm, "is disk xvdb of")
     vm.config.write_text(text)
     whole = path.read_bytes()
     path.write_bytes(b"QFI\xfb\0\0\0\3" + whole[8:])
