@@ -92,6 +92,7 @@ static int add_disk(struct xw_create *create, struct xw_store_disk ***at,
     *at = &disk->next;
     **record_at = record;
     *record_at = &record->next;
+    disk->linked = from->linked;
     disk->running = from->running;
     disk->internal = internal;
     memcpy(disk->id, create->snapshot->id, sizeof(disk->id));

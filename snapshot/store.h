@@ -48,6 +48,7 @@ struct xw_store_disk {
     char data[PATH_MAX];        /* filled by place */
     uint64_t size;              /* bytes the guest sees; filled by prepare */
     struct xw_guest_qemu *qemu; /* the running guest's QEMU, while connected; else NULL */
+    bool linked;                /* libxl's name for it is a symbolic link in another folder */
     bool running;               /* a guest has the disk open */
     bool held;                  /* that guest stands still, and will not run on as it is */
     bool internal;              /* its snapshot is to be inside of the image */

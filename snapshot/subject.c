@@ -50,6 +50,17 @@ static int resolve(const struct xw_disk *disk, char out[PATH_MAX], struct xw_err
     return 0;
 }
 
+/* Is the file in another folder than the name that libxl has for it? */
+static bool is_elsewhere(const char *target, const char *path)
+{
+    size_t length = (size_t)(strrchr(path, '/') - path);
+    char folder[PATH_MAX], real[PATH_MAX];
+
+    snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(target, '/') - target + 1), target);
+    return realpath(folder, real) &&
+           (strncmp(real, path, length ? length : 1) != 0 || real[length ? length : 1] != '\0');
+}
+
 static int add_disk(struct xw_subject *subject, struct xw_store_disk ***at,
                     const struct xw_disk *disk, struct xw_error *err)
 {
@@ -71,6 +82,7 @@ static int add_disk(struct xw_subject *subject, struct xw_store_disk ***at,
     **at = xw_store_disk_new(disk->vdev, path, disk->format, disk->backend);
     if (!**at)
         return xw_error_set(err, ENOMEM, "disk %s: out of memory", disk->vdev);
+    (**at)->linked = disk->target[0] == '/' && is_elsewhere(disk->target, path);
     (**at)->running = subject->running;
     *at = &(**at)->next;
     return 0;

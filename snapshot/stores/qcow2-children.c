@@ -30,6 +30,13 @@ static bool is_in_the_making(const char *name)
     return false;
 }
 
+bool xw_qcow2_backing_path(const char *image, const char *backing, char out[PATH_MAX])
+{
+    int folder = backing[0] == '/' ? 0 : (int)(strrchr(image, '/') - image + 1);
+
+    return snprintf(out, PATH_MAX, "%.*s%s", folder, image, backing) < PATH_MAX;
+}
+
 /* Is what an image of `folder` has as its backing file `data`, however it is written there? */
 static bool leads_to(const char *folder, const char *backing, const char *data)
 {
@@ -40,9 +47,8 @@ static bool leads_to(const char *folder, const char *backing, const char *data)
         return false;
     if (!strcmp(backing, data))
         return true;
-    if (snprintf(path, sizeof(path), "%s%s", backing[0] == '/' ? "" : folder, backing) >= PATH_MAX)
-        return false;
-    return stat(path, &first) == 0 && stat(data, &second) == 0 && first.st_dev == second.st_dev &&
+    return xw_qcow2_backing_path(folder, backing, path) && stat(path, &first) == 0 &&
+           stat(data, &second) == 0 && first.st_dev == second.st_dev &&
            first.st_ino == second.st_ino;
 }
 

@@ -155,11 +155,7 @@ static int find_below(const struct xw_store_disk *disk, struct below *ret, struc
     memcpy(ret->format, header.backing_format, sizeof(ret->format));
     if (!ret->name[0] || ret->format[0])
         return 0;
-    if (ret->name[0] == '/')
-        snprintf(path, sizeof(path), "%s", ret->name);
-    else if (snprintf(path, sizeof(path), "%.*s/%s",
-                      (int)(strrchr(disk->data, '/') - disk->data), disk->data,
-                      ret->name) >= PATH_MAX)
+    if (!xw_qcow2_backing_path(disk->data, ret->name, path))
         return xw_error_set(err, ENAMETOOLONG, "disk %s: '%.80s...'", disk->vdev, path);
     if (xw_qcow2_header_read(path, &other, NULL))
         return xw_error_set(err, ENOTSUP,

@@ -23,6 +23,44 @@
 
 #define QEMU_IMG_MS 60000
 
+/* QEMU opens all images of a chain, and is given 1024 descriptors for all disks of a VM. */
+#define DEEPEST 500
+
+/* To the folder of the image, and not a protocol with something behind it. */
+static bool is_relative(const char *name)
+{
+    return name[0] && name[0] != '/' && name[strcspn(name, ":/")] != ':';
+}
+
+/* Can the image be opened by another name, and with one more image on top of it? */
+static int check_below(const struct xw_store_disk *disk, struct xw_qcow2_header header,
+                       struct xw_error *err)
+{
+    char path[PATH_MAX], below[PATH_MAX];
+
+    if (disk->linked && is_relative(header.backing))
+        return xw_error_set(err, ENOTSUP,
+                            "disk %s: libxl's name for '%s' is a link in another folder, where QEMU "
+                            "looks for what it stands on ('%s'): have 'qemu-img rebase -u' write "
+                            "the whole path of that",
+                            disk->vdev, disk->path, header.backing);
+    snprintf(path, sizeof(path), "%s", disk->path);
+    for (int i = 0; header.backing[0]; i++) {
+        if (i == DEEPEST)
+            return xw_error_set(err, ENOTSUP,
+                                "disk %s: '%s' stands on %d images or more, one on another (or on "
+                                "itself): delete snapshots of it first",
+                                disk->vdev, disk->path, DEEPEST);
+        /* What is not a qcow2 image in a file is the last one. */
+        if ((header.backing_format[0] && strcmp(header.backing_format, "qcow2") != 0) ||
+            !xw_qcow2_backing_path(path, header.backing, below) ||
+            xw_qcow2_header_read(below, &header, NULL))
+            return 0;
+        memcpy(path, below, sizeof(path));
+    }
+    return 0;
+}
+
 static int claims(struct xw_store_disk *disk, struct xw_error *err)
 {
     struct xw_qcow2_header header;
@@ -42,8 +80,12 @@ static int claims(struct xw_store_disk *disk, struct xw_error *err)
         return xw_error_set(err, ENOTSUP, "disk %s: '%s' %s: no snapshot of it can be kept",
                             disk->vdev, disk->path,
                             header.encrypted ? "is encrypted" : "keeps its data in another file");
-    disk->size = rc ? 0 : header.size;
-    return rc;
+    if (rc) {
+        xw_error_prefix(err, "disk %s", disk->vdev);
+        return rc;
+    }
+    disk->size = header.size;
+    return check_below(disk, header, err);
 }
 
 int xw_qcow2_stands_on(const struct xw_store_disk *disk, const char *path, const char *backing,

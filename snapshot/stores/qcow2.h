@@ -75,6 +75,9 @@ int xw_qcow2_finish_swap(const struct xw_store_disk *disk, struct xw_error *err)
 int xw_qcow2_find_child(const struct xw_store_disk *disk, char child[PATH_MAX],
                         struct xw_error *err);
 
+/* The file that `backing`, as it is written in `image`, is to QEMU. false: the path is too long. */
+bool xw_qcow2_backing_path(const char *image, const char *backing, char out[PATH_MAX]);
+
 /* Ours is the image itself, and whatever is called as its snapshots are. */
 bool xw_qcow2_is_ours(const struct xw_store_disk *disk, const char *child);
 

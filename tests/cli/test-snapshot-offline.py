@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 import tap
-from vms import NEEDED, SLOT, SLOTS, Vm, make_image, qemu, tree, write
+from vms import NEEDED, SLOT, SLOTS, Vm, content, make_image, qemu, tree, write
 
 program = sys.argv[1]
 
@@ -352,6 +352,38 @@ def templates_of_no_format(scratch):
         vm.sound(f"on a {form} template of no format")
 
 
+def templates_by_link(scratch):
+    """What an image stands on, by a relative name, is looked for beside the name by which it is opened."""
+    vm = Vm(program, scratch, disks=("xvda",))
+    image, links = vm.disks["xvda"], vm.folder / "links"
+    links.mkdir()
+    for folder, byte in ((links, 77), (vm.images, 99)):
+        make_image(folder / "base.qcow2")
+        write(folder / "base.qcow2", {5: byte})
+    image.unlink()
+    make_image(image, "-F", "qcow2", "-b", "base.qcow2")
+    vm.configure(disks={"xvda": links / "web.qcow2"})
+    (links / "web.qcow2").symlink_to(image)
+    _, changed = vm.refuses("is a link in another folder, where QEMU looks for what it stands on ('base.qcow2')",
+                            "create", vm.config, "s1")
+    tap.equal((changed, content(links / "web.qcow2")[5]), ([], 77), "nothing has changed, and it stands on the right one")
+    qemu("qemu-img", "rebase", "-u", "-F", "qcow2", "-b", links / "base.qcow2", image)
+    vm.does("create", vm.config, "s1")
+    tap.equal(content(links / "web.qcow2")[5], 77, "by its whole path it is the right one from everywhere")
+
+
+def long_chains(scratch):
+    """QEMU may not have that many files open; and one that stands on itself has no end."""
+    vm = Vm(program, scratch, disks=("xvda",))
+    image, other = vm.disks["xvda"], vm.folder / "other.qcow2"
+    make_image(other)
+    qemu("qemu-img", "rebase", "-u", "-F", "qcow2", "-b", image, other)
+    qemu("qemu-img", "rebase", "-u", "-F", "qcow2", "-b", other, image)
+    _, changed = vm.refuses("stands on 500 images or more, one on another (or on itself): delete snapshots of it first",
+                            "create", vm.config)
+    tap.equal(changed, [], "a chain without an end: nothing has changed")
+
+
 def internal_snapshots(scratch):
     """What 'qemu-img snapshot' has made is in the image, and is not deleted with a snapshot of ours."""
     vm = Vm(program, scratch, disks=("xvda",))
@@ -384,7 +416,7 @@ def emptied_records(scratch):
 
 TESTS = (made_and_shown, reverted, branched, deleted, renamed, some_disks, dry_runs, found_again, other_disks,
          known_by_uuid, odd_paths, names_like_ours, templates,
-         templates_of_no_format, internal_snapshots, emptied_records)
+         templates_of_no_format, templates_by_link, long_chains, internal_snapshots, emptied_records)
 
 if NEEDED:
     tap.skip("snapshots of VMs that do not run", f"{', '.join(NEEDED)} not installed")
