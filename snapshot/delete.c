@@ -179,6 +179,8 @@ static int next_snapshot(struct removal *removal, struct xw_error *err)
                           removal->ids[removal->count - 1], &removal->snapshot, err);
     if (!rc)
         rc = xw_session_disks_of(&removal->session, removal->snapshot, &removal->disks, err);
+    if (!rc && !removal->session.subject.running)
+        rc = xw_disks_check_idle(removal->session.snapshots, removal->disks, err);
     for (struct xw_store_disk *disk = removal->disks; disk && !rc; disk = disk->next)
         rc = disk->store->drop_check ? disk->store->drop_check(disk, err) : 0;
     if (!rc)

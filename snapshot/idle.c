@@ -45,8 +45,11 @@ static int check_disk(const struct xw_snapshots *snapshots, const struct xw_doma
     struct stat st;
     int rc = 0;
 
+    /* One that is gone is in nobody's use: what was kept of it can be deleted. */
     if (stat(disk->path, &st) < 0)
-        return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, disk->path);
+        return errno == ENOENT
+                   ? 0
+                   : xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, disk->path);
     for (; domains && !rc; domains = domains->next)
         rc = check_domain(snapshots->host, domains, disk, &st, err);
     if (!rc)
@@ -57,14 +60,20 @@ static int check_disk(const struct xw_snapshots *snapshots, const struct xw_doma
                         user.pid ? "" : "the loop device ", user.name, (int)user.pid);
 }
 
-int xw_subject_check_idle(const struct xw_snapshots *snapshots, const struct xw_subject *subject,
-                          struct xw_error *err)
+int xw_disks_check_idle(const struct xw_snapshots *snapshots, const struct xw_store_disk *disks,
+                        struct xw_error *err)
 {
     struct xw_domain *domains = NULL;
     int rc = snapshots->host ? xw_domain_list(snapshots->host, &domains, err) : 0;
 
-    for (const struct xw_store_disk *disk = subject->disks; disk && !rc; disk = disk->next)
-        rc = check_disk(snapshots, domains, disk, err);
+    for (; disks && !rc; disks = disks->next)
+        rc = check_disk(snapshots, domains, disks, err);
     xw_domain_free(domains);
     return rc;
+}
+
+int xw_subject_check_idle(const struct xw_snapshots *snapshots, const struct xw_subject *subject,
+                          struct xw_error *err)
+{
+    return xw_disks_check_idle(snapshots, subject->disks, err);
 }

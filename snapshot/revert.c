@@ -68,6 +68,12 @@ static int check_disks_are_present(const struct revert *revert, struct xw_error 
 {
     const struct xw_subject *subject = &revert->session.subject;
 
+    if (!subject->has_disks && !revert->discard_current)
+        return xw_error_set(err, ENOENT,
+                            "'%s' does not run, and its configuration file is not known, so its "
+                            "present state cannot be kept: give that file in place of the name, or "
+                            "do without by --discard-current",
+                            subject->name);
     for (const struct xw_store_disk *disk = revert->disks; disk && subject->has_disks;
          disk = disk->next) {
         const struct xw_store_disk *present = subject->disks;
@@ -90,8 +96,10 @@ static int check_guest(const struct revert *revert, struct xw_error *err)
     bool restarts = false;
     int rc;
 
-    if (!subject->running)
-        return xw_subject_check_idle(revert->session.snapshots, subject, err);
+    if (!subject->running) {
+        rc = xw_subject_check_idle(revert->session.snapshots, subject, err);
+        return rc ? rc : xw_disks_check_idle(revert->session.snapshots, revert->disks, err);
+    }
     if (revert->resume)
         return 0;
     if (!revert->restart)

@@ -58,4 +58,8 @@ int xw_subject_update(struct xw_snapshots *snapshots, struct xw_subject *subject
 int xw_subject_check_idle(const struct xw_snapshots *snapshots, const struct xw_subject *subject,
                           struct xw_error *err);
 
+/* The same of these disks: where the VM's own are not known, or are others by now. */
+int xw_disks_check_idle(const struct xw_snapshots *snapshots, const struct xw_store_disk *disks,
+                        struct xw_error *err);
+
 #endif

@@ -129,6 +129,25 @@ def in_use(scratch):
     vm.sound("no longer in use")
 
 
+def in_use_without_configuration(scratch):
+    """The VM is known by its snapshots only, and something has its second disk open: the first one stays as it is, too."""
+    vm = Vm(program, scratch)
+    vm.write()
+    vm.create("s1")
+    vm.write()
+    vm.config.unlink()
+    with holding(vm.disks["xvdb"]):
+        for words in (("revert", "web", "s1", "--discard-current"), ("delete", "web", "s1")):
+            _, changed = vm.refuses("is in use by sleep", *words)
+            tap.equal(changed, [], f"{words[0]}: nothing has changed")
+    for more in ((), ("--dry-run",)):
+        vm.refuses("present state cannot be kept: give that file in place of the name, or do without by --discard-current",
+                   "revert", "web", "s1", *more)
+    vm.does("revert", "web", "s1", "--discard-current")
+    vm.back("s1")
+    vm.sound("reverted without a configuration")
+
+
 def in_use_of_nbd(scratch):
     name = "an image that qemu-nbd exports is in use"
     if not shutil.which("qemu-nbd"):
@@ -259,6 +278,18 @@ def removed_by_hand(scratch):
     vm.sound("deleted all the same")
 
 
+def image_removed_by_hand(scratch):
+    """A VM that is given up: its images are removed, its snapshots are next."""
+    vm = Vm(program, scratch)
+    vm.write()
+    vm.create("s1")
+    for path in vm.disks.values():
+        path.unlink()
+    vm.refuses("No such file or directory", "create", vm.config)
+    vm.does("delete", vm.config, "s1")
+    tap.equal(vm.beside(), [], "nothing is left")
+
+
 def small_file_system(size, scratch):
     folder = pathlib.Path(tempfile.mkdtemp(dir=scratch))
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder],
@@ -374,8 +405,8 @@ def no_space_for_records(scratch):
         subprocess.run(["umount", folder], check=True)
 
 
-TESTS = (two_at_once, record_is_not_put_back, in_use, in_use_of_nbd, in_use_of_loop, opened_at_the_last_moment,
-         strangers, stranger_on_the_second_disk, removed_by_hand, no_space)
+TESTS = (two_at_once, record_is_not_put_back, in_use, in_use_without_configuration, in_use_of_nbd, in_use_of_loop, opened_at_the_last_moment,
+         strangers, stranger_on_the_second_disk, removed_by_hand, image_removed_by_hand, no_space)
 
 if NEEDED:
     tap.skip("snapshots of VMs while others are at work", f"{', '.join(NEEDED)} not installed")
