@@ -70,6 +70,7 @@ static const struct {
 } tests[] = {
     {"pattern", "write|verify DISK [--seed=N] [--size=SIZE]", test_pattern},
     {"records", "[--check] [--count=N] [--quiet] DISK...", test_records},
+    {"ticks", "[--count=N] [DISK]", test_ticks},
     {"send", "ADDRESS PORT [--seed=N] [--size=SIZE]", test_send},
     {"receive", "PORT [--seed=N] [--size=SIZE]", test_receive},
 };

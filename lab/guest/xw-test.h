@@ -36,6 +36,7 @@ struct options {
 /* Each returns an exit status, having said on stderr what went wrong. */
 int test_pattern(int argc, char **argv, const struct options *options);
 int test_records(int argc, char **argv, const struct options *options);
+int test_ticks(int argc, char **argv, const struct options *options);
 int test_send(int argc, char **argv, const struct options *options);
 int test_receive(int argc, char **argv, const struct options *options);
 

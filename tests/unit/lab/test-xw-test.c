@@ -209,6 +209,18 @@ static int teardown(void **state)
     return xw_file_remove_tree(AT_FDCWD, folder, NULL);
 }
 
+/* Its standard input is at its end from the start, so it is told of the first tick. */
+static void test_ticks(void **state)
+{
+    (void)state;
+    expect(0, "1 ticks, the longest gap ", "ticks");
+    expect(0, "256 blocks of seed 3 written", "pattern write ticked --size=1M --seed=3");
+    expect(0, "1 ticks, the longest gap ", "ticks ticked");
+    expect(1, "block 1 ", "pattern verify ticked --seed=3");
+    close(open_file("small"));
+    expect(1, "No space left", "ticks small");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_records_of_another_disk),
         cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_traffic),
+        cmocka_unit_test(test_ticks),
     };
 
     signal(SIGPIPE, SIG_IGN);
