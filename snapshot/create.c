@@ -375,7 +375,7 @@ int xw_recover_create(struct xw_session *session, bool *finished, struct xw_erro
     if (!rc)
         rc = xw_session_disks_of(session, snapshot, &disks, err);
     if (!rc)
-        rc = xw_session_connect(session, disks, err);
+        rc = xw_session_connect_if_alive(session, disks, err);
     if (!rc)
         rc = find_outcome(session, snapshot, disks, &outcome, err);
     if (!rc)

@@ -75,7 +75,7 @@ static int drop_piece(struct xw_session *session, struct xw_store_disk *disk,
 
     *progress = (struct xw_store_progress){.wait_fd = -1};
     disk->next = NULL; /* connect this one only */
-    rc = xw_session_connect(session, disk, err);
+    rc = xw_session_connect_if_alive(session, disk, err);
     if (!rc)
         rc = disk->store->drop(disk, progress, err);
     xw_session_disconnect(session, disk);

@@ -237,6 +237,19 @@ int xw_session_connect(struct xw_session *session, struct xw_store_disk *disks,
     return 0;
 }
 
+int xw_session_connect_if_alive(struct xw_session *session, struct xw_store_disk *disks,
+                                struct xw_error *err)
+{
+    int rc = xw_session_connect(session, disks, err);
+
+    if (rc != -ECONNREFUSED)
+        return rc;
+    xw_error_clear(err);
+    for (; disks; disks = disks->next)
+        disks->running = disks->running && !is_served_by_qemu(disks);
+    return 0;
+}
+
 void xw_session_disconnect(struct xw_session *session, struct xw_store_disk *disks)
 {
     for (; disks; disks = disks->next)

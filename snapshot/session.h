@@ -63,6 +63,13 @@ int xw_session_disks_of(const struct xw_session *session, const struct xw_snapsh
 /* Connect to the guest's QEMU and set it in the disks that it serves; and the end of that. */
 int xw_session_connect(struct xw_session *session, struct xw_store_disk *disks,
                        struct xw_error *err);
+
+/*
+ * The same for a recovery: a QEMU that has died is no hindrance. What it had open nobody has open
+ * any more, though its domain is still there: those disks are not `running` then.
+ */
+int xw_session_connect_if_alive(struct xw_session *session, struct xw_store_disk *disks,
+                                struct xw_error *err);
 void xw_session_disconnect(struct xw_session *session, struct xw_store_disk *disks);
 
 #endif
