@@ -263,11 +263,11 @@ enum outcome {
 
 /*
  * How a creation that was cut off is to end. By its own word, or by the disks that QEMU serves:
- * under a running guest they come last and at once; of a VM that does not run the disks are taken
- * one by one.
+ * under a running guest they come last and at once, unless it was started again between prepare
+ * and take, on the new images; of a VM that does not run the disks are taken one by one.
  */
-static int find_outcome(const struct xw_session *session, const struct xw_snapshot *snapshot,
-                        struct xw_store_disk *disks, enum outcome *ret, struct xw_error *err)
+static int find_outcome(const struct xw_session *session, struct xw_store_disk *disks,
+                        enum outcome *ret, struct xw_error *err)
 {
     bool used = false, lacking = false;
     int rc = 0;
@@ -278,8 +278,6 @@ static int find_outcome(const struct xw_session *session, const struct xw_snapsh
     for (struct xw_store_disk *disk = disks; disk && !rc; disk = disk->next) {
         enum xw_store_found found = XW_STORE_NOTHING;
 
-        if (!disk->store->add_actions && snapshot->consistency != XW_CONSISTENCY_OFFLINE)
-            continue;
         rc = disk->store->find(disk, &found, err);
         used = used || (found == XW_STORE_TAKEN && disk->store->add_actions);
         lacking = lacking || found == XW_STORE_NOTHING || found == XW_STORE_PREPARED;
@@ -377,7 +375,7 @@ int xw_recover_create(struct xw_session *session, bool *finished, struct xw_erro
     if (!rc)
         rc = xw_session_connect_if_alive(session, disks, err);
     if (!rc)
-        rc = find_outcome(session, snapshot, disks, &outcome, err);
+        rc = find_outcome(session, disks, &outcome, err);
     if (!rc)
         rc = end(session, snapshot, disks, outcome, err);
     *finished = outcome == FINISH;
