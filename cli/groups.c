@@ -5,14 +5,17 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/keeper.h"
 #include "lab/hub.h"
 
+extern const struct cli_group cli_group_disk;
 extern const struct cli_group cli_group_lab;
 extern const struct cli_group cli_group_snapshot;
 extern const struct cli_group cli_group_vm;
 extern const struct cli_group cli_group_xl;
 
 const struct cli_group *const cli_groups[] = {
+    &cli_group_disk,
     &cli_group_lab,
     &cli_group_snapshot,
     &cli_group_vm,
@@ -32,5 +35,6 @@ static int run_hub(const char *network, struct xw_error *err)
 
 const struct cli_service cli_services[] = {
     {"__hub", run_hub},
+    {"__mirror", cli_keeper_run},
     {NULL, NULL},
 };

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "host/domain-config.h"
 #include "snapshot/create.h"
+#include "snapshot/mirror.h"
 
 /* Not worth a search beyond: a VM with so many snapshots has other troubles. */
 #define MOST_NUMBERS 1000000
@@ -136,6 +137,21 @@ static int choose_disks(const struct xw_session *session, const struct xw_snapsh
                         session->subject.name);
 }
 
+/* QEMU keeps no snapshot of a disk that it mirrors, and would say so late. */
+static int check_mirrors(const struct xw_session *session, const struct xw_create *create,
+                         struct xw_error *err)
+{
+    const struct xw_subject *subject = &session->subject;
+    int rc = 0;
+
+    for (const struct xw_store_disk *disk = create->disks; disk && !rc; disk = disk->next) {
+        if (disk->running && disk->store->add_actions)
+            rc = xw_mirror_refuse(session->snapshots, subject->domid, subject->uuid, disk->vdev,
+                                  err);
+    }
+    return rc;
+}
+
 /* Without a standstill only what is one action is one point in time. */
 static int check_quiesce(const struct xw_create *create, struct xw_error *err)
 {
@@ -207,6 +223,8 @@ int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_cr
         rc = xw_random_hex(snapshot->id, XW_SNAPSHOT_ID_SIZE - 1, err);
     if (!rc)
         rc = choose_disks(session, request, ret, err);
+    if (!rc)
+        rc = check_mirrors(session, ret, err);
     if (!rc)
         rc = check_quiesce(ret, err);
     if (!rc)
