@@ -94,14 +94,17 @@ static bool is_suspended(struct guard *guard)
 static void resume_suspended(struct guard *guard)
 {
     int64_t until = now_ns() + SUSPEND_LIMIT_NS;
+    xentoollog_logger_stdiostream *log = xtl_createlogger_stdiostream(stderr, XTL_ERROR, 0);
 
-    if (libxl_ctx_alloc(&guard->libxl, LIBXL_VERSION, 0, NULL))
+    /* Without a logger libxl would crash at its first message. */
+    if (!log || libxl_ctx_alloc(&guard->libxl, LIBXL_VERSION, 0, (xentoollog_logger *)log))
         return;
     while (!is_suspended(guard) && now_ns() < until)
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     if (is_suspended(guard))
         libxl_domain_resume(guard->libxl, guard->domid, 1, NULL);
     libxl_ctx_free(guard->libxl);
+    xtl_logger_destroy((xentoollog_logger *)log);
 }
 
 /* One more to be done at the end. Comes right behind its order. */
