@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/domain.h"
+#include "cli/vm.h"
 
 /* Text from outside; where it is no UTF-8, which JSON must be, with the odd bytes escaped. */
 static json_t *text_json(const char *text)
@@ -377,5 +378,6 @@ static const struct cli_command show = {
 const struct cli_group cli_group_vm = {
     .noun = "vm",
     .purpose = "Domains of this host",
-    .commands = (const struct cli_command *const[]){&list, &show, NULL},
+    .commands = (const struct cli_command *const[]){&list, &show, &cli_vm_save, &cli_vm_restore,
+                                                    NULL},
 };

@@ -17,18 +17,6 @@
 
 #define MOST_FDS 64
 
-/* tools/xl/xl.h: the magic is 32 bytes, with a NUL and line ends that a text mode would change. */
-static const char magic[32] = "Xen saved domain, xl format\n \0 \r";
-#define BYTE_ORDER_VALUE UINT32_C(0x01020304)
-#define CONFIG_IS_JSON (UINT32_C(1) << 0)
-#define STREAM_IS_V2 (UINT32_C(1) << 1)
-
-struct xl_header {
-    char magic[32];
-    uint32_t byte_order, mandatory_flags, optional_flags, optional_size;
-    uint32_t config_size; /* of the optional data: the JSON, with its NUL */
-};
-
 struct xw_domain_save {
     struct xw_xen_log log;
     libxl_ctx *libxl;
@@ -41,22 +29,6 @@ struct xw_domain_save {
     int result;
     int64_t suspended_at;
 };
-
-static int write_header(const char *config, int fd, struct xw_error *err)
-{
-    uint32_t size = (uint32_t)strlen(config) + 1;
-    struct xl_header header = {
-        .byte_order = BYTE_ORDER_VALUE,
-        .mandatory_flags = CONFIG_IS_JSON | STREAM_IS_V2,
-        .optional_size = (uint32_t)sizeof(size) + size,
-        .config_size = size,
-    };
-    int rc;
-
-    memcpy(header.magic, magic, sizeof(magic));
-    rc = xw_file_write_all(fd, &header, sizeof(header), "the memory of a domain", err);
-    return rc ? rc : xw_file_write_all(fd, config, size, "the memory of a domain", err);
-}
 
 static struct timeval now(void)
 {
@@ -149,7 +121,7 @@ static int begin(struct xw_domain_save *save, int fd, bool live, struct xw_error
     return rc;
 }
 
-int xw_domain_save_start(uint32_t domid, const char *config, int fd, bool live,
+int xw_domain_save_start(uint32_t domid, const void *head, size_t head_size, int fd, bool live,
                          struct xw_domain_save **ret, struct xw_error *err)
 {
     struct xw_domain_save *save = calloc(1, sizeof(*save));
@@ -163,7 +135,7 @@ int xw_domain_save_start(uint32_t domid, const char *config, int fd, bool live,
     if (!rc)
         rc = open_libxl(save, err);
     if (!rc)
-        rc = write_header(config, fd, err);
+        rc = xw_file_write_all(fd, head, head_size, "the memory of a domain", err);
     if (!rc)
         rc = begin(save, fd, live, err);
     if (rc)
@@ -229,21 +201,29 @@ int64_t xw_domain_save_suspended_at(const struct xw_domain_save *save)
     return save->suspended_at;
 }
 
-int xw_domain_save_resume(struct xw_domain_save *save, struct xw_error *err)
+int xw_domain_save_resume(struct xw_domain_save *save, bool paused, struct xw_error *err)
 {
-    int rc;
+    int rc = 0;
 
     note_suspension(save);
     if (!save->suspended_at)
         return 0;
     xw_xen_log_reset(&save->log);
-    rc = libxl_domain_resume(save->libxl, save->domid, 1, NULL);
+    if (paused)
+        rc = libxl_domain_pause(save->libxl, save->domid, NULL);
+    if (!rc)
+        rc = libxl_domain_resume(save->libxl, save->domid, 1, NULL);
     if (rc)
         return xw_xen_log_error(&save->log, xw_libxl_errno(rc), err,
                                 "domain %" PRIu32 " is suspended and cannot be resumed",
                                 save->domid);
     save->suspended_at = 0;
     return 0;
+}
+
+void xw_domain_save_gone(struct xw_domain_save *save)
+{
+    save->suspended_at = 0;
 }
 
 static void abort_save(struct xw_domain_save *save)
@@ -262,7 +242,7 @@ bool xw_domain_save_free(struct xw_domain_save *save)
     if (save->running)
         abort_save(save);
     if (save->libxl)
-        goes_on = xw_domain_save_resume(save, NULL) == 0;
+        goes_on = xw_domain_save_resume(save, false, NULL) == 0;
     if (save->libxl)
         libxl_ctx_free(save->libxl);
     if (save->epoll >= 0)

@@ -81,20 +81,29 @@ int xw_clone_file(const struct xw_store_disk *disk, const char *from, const char
     return xw_beside_adopt(disk, out, err);
 }
 
+/* The next extents of a file from `at` on, as FS_IOC_FIEMAP lists them (Linux fiemap.rst). */
+union extents {
+    struct fiemap map;
+    char room[sizeof(struct fiemap) + 128 * sizeof(struct fiemap_extent)];
+};
+
+static int list_extents(int fd, uint64_t at, uint32_t flags, union extents *list)
+{
+    memset(list, 0, sizeof(*list));
+    list->map.fm_start = at;
+    list->map.fm_length = UINT64_MAX - at;
+    list->map.fm_flags = flags;
+    list->map.fm_extent_count = 128;
+    return ioctl(fd, FS_IOC_FIEMAP, &list->map) < 0 ? -errno : 0;
+}
+
 static uint64_t own_bytes(int fd)
 {
-    union {
-        struct fiemap map;
-        char room[sizeof(struct fiemap) + 128 * sizeof(struct fiemap_extent)];
-    } list;
+    union extents list;
     uint64_t bytes = 0, at = 0;
 
     for (;;) {
-        memset(&list, 0, sizeof(list));
-        list.map.fm_start = at;
-        list.map.fm_length = UINT64_MAX - at;
-        list.map.fm_extent_count = 128;
-        if (ioctl(fd, FS_IOC_FIEMAP, &list.map) < 0)
+        if (list_extents(fd, at, 0, &list))
             return UINT64_MAX;
         for (uint32_t i = 0; i < list.map.fm_mapped_extents; i++) {
             const struct fiemap_extent *extent = &list.map.fm_extents[i];
@@ -134,3 +143,45 @@ int xw_clone_revert_prepare(struct xw_store_disk *disk, struct xw_error *err)
     return rc ? rc : xw_clone_file(disk, disk->data, fresh, O_CREAT | O_EXCL, err);
 }
 
+/* The same blocks of the device, and these hold the data as it is. */
+static bool same_extent(const struct fiemap_extent *a, const struct fiemap_extent *b)
+{
+    const uint32_t fine = FIEMAP_EXTENT_SHARED | FIEMAP_EXTENT_LAST | FIEMAP_EXTENT_MERGED;
+
+    return a->fe_logical == b->fe_logical && a->fe_physical == b->fe_physical &&
+           a->fe_length == b->fe_length && !((a->fe_flags | b->fe_flags) & ~fine);
+}
+
+/* Blocks that are shared are never written in place: both files have the same ones. */
+static bool share_all(int a, int b)
+{
+    union extents of_a, of_b;
+    uint64_t at = 0;
+
+    for (;;) {
+        if (list_extents(a, at, FIEMAP_FLAG_SYNC, &of_a) ||
+            list_extents(b, at, FIEMAP_FLAG_SYNC, &of_b) ||
+            of_a.map.fm_mapped_extents != of_b.map.fm_mapped_extents)
+            return false;
+        for (uint32_t i = 0; i < of_a.map.fm_mapped_extents; i++) {
+            const struct fiemap_extent *extent = &of_a.map.fm_extents[i];
+
+            if (!same_extent(extent, &of_b.map.fm_extents[i]))
+                return false;
+            at = extent->fe_logical + extent->fe_length;
+        }
+        if (of_a.map.fm_mapped_extents == 0 ||
+            of_a.map.fm_extents[of_a.map.fm_mapped_extents - 1].fe_flags & FIEMAP_EXTENT_LAST)
+            return true;
+    }
+}
+
+bool xw_clone_unchanged(const struct xw_store_disk *disk)
+{
+    xw_auto_close int now = open(disk->path, O_RDONLY | O_CLOEXEC);
+    xw_auto_close int then = open(disk->data, O_RDONLY | O_CLOEXEC);
+    struct stat a, b;
+
+    return now >= 0 && then >= 0 && fstat(now, &a) == 0 && fstat(then, &b) == 0 &&
+           a.st_size == b.st_size && share_all(now, then);
+}

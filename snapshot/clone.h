@@ -35,6 +35,9 @@ int xw_clone_file(const struct xw_store_disk *disk, const char *from, const char
 int xw_clone_space(const struct xw_store_disk *disk, struct xw_snapshot_space *ret,
                    struct xw_error *err);
 
+/* A store's `unchanged`: the image has the very blocks of disk->data, which nobody writes in place. */
+bool xw_clone_unchanged(const struct xw_store_disk *disk);
+
 /* A store's revert_prepare: IMAGE.xw-ID.revert is a clone of disk->data. */
 int xw_clone_revert_prepare(struct xw_store_disk *disk, struct xw_error *err);
 

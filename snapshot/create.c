@@ -136,7 +136,9 @@ static int resolve(struct xw_session *session, struct xw_create *create, int rc,
 
 int xw_create_prepare(struct xw_session *session, struct xw_create *create, struct xw_error *err)
 {
-    xw_auto_json json_t *args = json_pack("{s:o}", "snapshot", xw_snapshot_json(create->snapshot));
+    xw_auto_json json_t *args = json_pack("{s:o, s:s*}",
+                                          "snapshot", xw_snapshot_json(create->snapshot),
+                                          "file", create->file);
 
     if (!args)
         return xw_error_set(err, ENOMEM, "snapshot '%s': out of memory", create->snapshot->name);
@@ -158,10 +160,12 @@ static int start(struct xw_session *session, struct xw_create *create, struct xw
         return rc;
     /* libxl itself needs QEMU now. */
     xw_session_disconnect(session, create->disks);
-    return xw_memory_start(session, create->snapshot->id, create->live, &create->saving, err);
+    return xw_memory_start(session, create->snapshot->id, create->target, create->live,
+                           &create->saving, err);
 }
 
-/* The guest is suspended, all of its memory written: its disks are taken, and it goes on. */
+/* The guest is suspended, all of its memory written: its disks are taken, and (as a rule) it goes
+ * on. */
 static int take_suspended(struct xw_session *session, struct xw_create *create,
                           struct xw_error *err)
 {
@@ -174,9 +178,10 @@ static int take_suspended(struct xw_session *session, struct xw_create *create,
     if (!rc)
         rc = take_disks(session, create, create->actions, err);
     xw_session_disconnect(session, create->disks);
-    if (!rc)
-        rc = xw_memory_finish(create->saving, create->snapshot, err);
-    return rc;
+    if (rc)
+        return rc;
+    return create->end ? create->end(session, create, err)
+                       : xw_memory_finish(create->saving, create->snapshot, err);
 }
 
 static int note_taken(struct xw_session *session, const struct xw_create *create,
@@ -219,7 +224,7 @@ int xw_create_take(struct xw_session *session, struct xw_create *create, struct 
     return rc ? resolve(session, create, rc, err) : 0;
 }
 
-static int settle(struct xw_session *session, struct xw_create *create, struct xw_error *err)
+int xw_create_complete(struct xw_session *session, struct xw_create *create, struct xw_error *err)
 {
     int rc = 0;
 
@@ -238,7 +243,7 @@ static int settle(struct xw_session *session, struct xw_create *create, struct x
 
 int xw_create_settle(struct xw_session *session, struct xw_create *create, struct xw_error *err)
 {
-    int rc = settle(session, create, err);
+    int rc = xw_create_complete(session, create, err);
 
     if (rc)
         xw_session_tell_pending(session, err);
@@ -252,135 +257,4 @@ int xw_create_run(struct xw_session *session, struct xw_create *create, struct x
     if (!rc)
         rc = xw_create_take(session, create, err);
     return rc ? rc : xw_create_settle(session, create, err);
-}
-
-enum outcome {
-    UNDO,     /* nothing depends on it: all is as it was before */
-    FINISH,   /* it is whole */
-    WITHDRAW, /* some disks are taken, and were written to since; others are not, and it is no
-                 snapshot */
-};
-
-/*
- * How a creation that was cut off is to end. By its own word, or by the disks that QEMU serves:
- * under a running guest they come last and at once, unless it was started again between prepare
- * and take, on the new images; of a VM that does not run the disks are taken one by one.
- */
-static int find_outcome(const struct xw_session *session, struct xw_store_disk *disks,
-                        enum outcome *ret, struct xw_error *err)
-{
-    bool used = false, lacking = false;
-    int rc = 0;
-
-    *ret = FINISH;
-    if (xw_journal_find(session->journal, "taken"))
-        return 0;
-    for (struct xw_store_disk *disk = disks; disk && !rc; disk = disk->next) {
-        enum xw_store_found found = XW_STORE_NOTHING;
-
-        rc = disk->store->find(disk, &found, err);
-        used = used || (found == XW_STORE_TAKEN && disk->store->add_actions);
-        lacking = lacking || found == XW_STORE_NOTHING || found == XW_STORE_PREPARED;
-    }
-    *ret = !used ? UNDO : lacking ? WITHDRAW : FINISH;
-    return rc;
-}
-
-static void forget_memory(const struct xw_session *session, const struct xw_snapshot *snapshot)
-{
-    char path[2 * XW_SNAPSHOT_ID_SIZE + 16];
-
-    snprintf(path, sizeof(path), "%s/%s/memory", session->subject.vm->id, snapshot->id);
-    unlinkat(session->snapshots->dirfd, path, 0);
-}
-
-static int finish(struct xw_session *session, struct xw_snapshot *snapshot,
-                  struct xw_store_disk *disks, struct xw_error *err)
-{
-    const json_t *taken = xw_journal_find(session->journal, "taken");
-    struct xw_create create = {.snapshot = snapshot, .disks = disks};
-
-    if (taken) {
-        snapshot->standstill_us = json_integer_value(json_object_get(taken, "standstill_us"));
-        snapshot->memory_bytes =
-            (uint64_t)json_integer_value(json_object_get(taken, "memory_bytes"));
-    } else if (snapshot->consistency != XW_CONSISTENCY_OFFLINE) {
-        /* How long the guest was held, and whether its memory is whole, nobody knows. */
-        snapshot->consistency = XW_CONSISTENCY_CRASH;
-        forget_memory(session, snapshot);
-    }
-    return settle(session, &create, err);
-}
-
-static int forget(struct xw_session *session, const struct xw_snapshot *snapshot,
-                  struct xw_error *err)
-{
-    int rc = xw_snapshot_forget(session->snapshots, session->subject.vm->id, snapshot->id, err);
-
-    return rc ? rc : xw_journal_done(session->journal, err);
-}
-
-static int undo(struct xw_session *session, struct xw_snapshot *snapshot,
-                struct xw_store_disk *disks, struct xw_error *err)
-{
-    int rc = 0;
-
-    for (struct xw_store_disk *disk = disks; disk && !rc; disk = disk->next)
-        rc = disk->store->undo(disk, err);
-    return rc ? rc : forget(session, snapshot, err);
-}
-
-/* What was written since stays: the content of the disks that were taken goes back beneath it. */
-static int withdraw(struct xw_session *session, struct xw_snapshot *snapshot,
-                    struct xw_store_disk *disks, struct xw_error *err)
-{
-    int rc = 0;
-
-    for (struct xw_store_disk *disk = disks; disk && !rc; disk = disk->next) {
-        enum xw_store_found found;
-
-        rc = disk->store->find(disk, &found, err);
-        if (!rc && found != XW_STORE_TAKEN)
-            rc = disk->store->undo(disk, err);
-    }
-    xw_session_disconnect(session, disks);
-    if (!rc)
-        rc = xw_recover_drop(session, disks, err);
-    return rc ? rc : forget(session, snapshot, err);
-}
-
-static int end(struct xw_session *session, struct xw_snapshot *snapshot,
-               struct xw_store_disk *disks, enum outcome outcome, struct xw_error *err)
-{
-    switch (outcome) {
-    case FINISH:
-        return finish(session, snapshot, disks, err);
-    case WITHDRAW:
-        return withdraw(session, snapshot, disks, err);
-    default:
-        return undo(session, snapshot, disks, err);
-    }
-}
-
-int xw_recover_create(struct xw_session *session, bool *finished, struct xw_error *err)
-{
-    struct xw_snapshot *snapshot = NULL;
-    struct xw_store_disk *disks = NULL;
-    enum outcome outcome = UNDO;
-    int rc = xw_recover_snapshot(session, &snapshot, err);
-
-    *finished = false;
-    if (!rc)
-        rc = xw_session_disks_of(session, snapshot, &disks, err);
-    if (!rc)
-        rc = xw_session_connect_if_alive(session, disks, err);
-    if (!rc)
-        rc = find_outcome(session, disks, &outcome, err);
-    if (!rc)
-        rc = end(session, snapshot, disks, outcome, err);
-    *finished = outcome == FINISH;
-    xw_session_disconnect(session, disks);
-    xw_store_disk_free(disks);
-    xw_snapshot_free(snapshot);
-    return rc;
 }

@@ -4,6 +4,7 @@
 #define XENWRIGHT_SNAPSHOT_CREATE_H
 
 #include "host/standstill.h"
+#include "snapshot/memory.h"
 #include "snapshot/session.h"
 
 struct xw_create {
@@ -14,6 +15,19 @@ struct xw_create {
     bool memory, live;                /* its memory too; it runs while most of that is written */
     struct xw_memory *saving;         /* while that goes on */
     json_t *actions;                  /* QEMU's part, once it is prepared */
+
+    /* Of 'vm save', else NULL; the journal knows the file, which names the snapshot. */
+    const struct xw_memory_target *target; /* where the memory goes first */
+    const char *file;                      /* where it is in the end */
+    /* All is taken, and the guest suspended: what becomes of it, and of the file. */
+    int (*end)(struct xw_session *session, struct xw_create *create, struct xw_error *err);
+};
+
+/* What it is made for: its name follows from that, where none is given. */
+enum xw_create_kind {
+    XW_CREATE_SNAPSHOT,
+    XW_CREATE_BEFORE_REVERT, /* of the state that a revert replaces */
+    XW_CREATE_SAVE           /* 'vm save': the memory is in a file elsewhere */
 };
 
 /*
@@ -21,7 +35,7 @@ struct xw_create {
  * that can be refused is refused here, before anything changes. Free with xw_create_free().
  */
 int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_create *request,
-                   bool automatic, struct xw_create *ret, struct xw_error *err);
+                   enum xw_create_kind kind, struct xw_create *ret, struct xw_error *err);
 void xw_create_free(struct xw_create *create);
 
 /*
@@ -36,6 +50,9 @@ int xw_create_wait_fd(const struct xw_create *create);
 /* Give up between two calls of take: all is undone. */
 void xw_create_abandon(struct xw_session *session, struct xw_create *create);
 int xw_create_settle(struct xw_session *session, struct xw_create *create, struct xw_error *err);
+
+/* settle, for a recovery, which has words of its own for a failure. */
+int xw_create_complete(struct xw_session *session, struct xw_create *create, struct xw_error *err);
 
 /* All three. */
 int xw_create_run(struct xw_session *session, struct xw_create *create, struct xw_error *err);

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "host/domain-config.h"
 #include "host/domain-save.h"
+#include "host/xl-save.h"
 
 #define STANDSTILL_LIMIT_MS 60000
 #define CONT_MS 30000
@@ -39,33 +40,44 @@ char *xw_memory_path(const struct xw_session *session, const char *id)
     return path;
 }
 
-/* Better now than after minutes. */
-static int check_space(const struct xw_session *session, struct xw_error *err)
+int xw_memory_estimate(const struct xw_session *session, uint64_t *ret, struct xw_error *err)
 {
-    const struct xw_subject *subject = &session->subject;
     struct xw_domain *domain = NULL;
     char domid[16];
-    struct statvfs st;
-    uint64_t wanted, free_bytes;
     int rc;
 
-    snprintf(domid, sizeof(domid), "%" PRIu32, subject->domid);
+    snprintf(domid, sizeof(domid), "%" PRIu32, session->subject.domid);
     rc = xw_domain_find(session->snapshots->host, domid, &domain, err);
     if (rc)
         return rc;
-    wanted = domain->memory_kib * 1024 + EXTRA_BYTES;
+    *ret = domain->memory_kib * 1024 + EXTRA_BYTES;
     xw_domain_free(domain);
-    if (fstatvfs(session->snapshots->dirfd, &st) < 0)
-        return xw_error_set_errno(err, "'%s'", session->snapshots->state);
+    return 0;
+}
+
+/* Better now than after minutes. */
+static int check_space(const struct xw_session *session, int fd, const char *where,
+                       struct xw_error *err)
+{
+    const struct xw_subject *subject = &session->subject;
+    struct statvfs st;
+    uint64_t wanted = 0, free_bytes;
+    int rc = xw_memory_estimate(session, &wanted, err);
+
+    if (rc)
+        return rc;
+    if (fstatvfs(fd, &st) < 0)
+        return xw_error_set_errno(err, "'%s'", where);
     free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
     if (free_bytes >= wanted)
         return 0;
     return xw_error_set(err, ENOSPC,
                         "the memory of '%s' takes up to %" PRIu64 " MiB in '%s', where %" PRIu64
                         " MiB are free",
-                        subject->name, wanted >> 20, session->snapshots->state, free_bytes >> 20);
+                        subject->name, wanted >> 20, where, free_bytes >> 20);
 }
 
+/* The snapshot's own file, in its folder. */
 static int open_file(struct xw_session *session, const char *id, struct xw_memory *memory,
                      struct xw_error *err)
 {
@@ -79,33 +91,55 @@ static int open_file(struct xw_session *session, const char *id, struct xw_memor
     snprintf(path, sizeof(path), "%s/%s/memory", session->subject.vm->id, id);
     memory->fd = openat(session->snapshots->dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
                         0600);
-    return memory->fd >= 0 ? 0
-                           : xw_error_set_errno(err, "'%s/%s'", session->snapshots->state, path);
+    if (memory->fd < 0)
+        return xw_error_set_errno(err, "'%s/%s'", session->snapshots->state, path);
+    return check_space(session, memory->fd, session->snapshots->state, err);
 }
 
-int xw_memory_start(struct xw_session *session, const char *id, bool live, struct xw_memory **ret,
+static int open_target(struct xw_session *session, const struct xw_memory_target *target,
+                       struct xw_memory *memory, struct xw_error *err)
+{
+    memory->fd = open(target->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (memory->fd < 0)
+        return xw_error_set_errno(err, "'%s'", target->path);
+    return check_space(session, memory->fd, target->path, err);
+}
+
+/* The file has its head, and libxl goes on with the memory. */
+static int begin(struct xw_session *session, const struct xw_memory_target *target, bool live,
+                 struct xw_memory *memory, struct xw_error *err)
+{
+    xw_auto_buffer struct xw_buffer head = XW_BUFFER_INIT(XW_XL_SAVE_HEADER + XW_XL_SAVE_MOST_DATA);
+    uint32_t domid = session->subject.domid;
+    xw_auto_free char *config = NULL;
+    int rc = xw_domain_config(session->snapshots->host, domid, &config, NULL, err);
+
+    if (!rc)
+        rc = xw_xl_save_head(config, target ? target->tail : NULL, target ? target->tail_size : 0,
+                             &head, err);
+    if (!rc)
+        rc = xw_standstill_prepare(&memory->guard, domid, STANDSTILL_LIMIT_MS, err);
+    if (!rc)
+        rc = xw_standstill_saving(&memory->guard, err);
+    return rc ? rc
+              : xw_domain_save_start(domid, head.data, head.length, memory->fd, live,
+                                     &memory->save, err);
+}
+
+int xw_memory_start(struct xw_session *session, const char *id,
+                    const struct xw_memory_target *target, bool live, struct xw_memory **ret,
                     struct xw_error *err)
 {
-    uint32_t domid = session->subject.domid;
     struct xw_memory *memory = calloc(1, sizeof(*memory));
-    xw_auto_free char *config = NULL;
     int rc;
 
     if (!memory)
         return xw_error_set(err, ENOMEM, "'%s': out of memory", session->subject.name);
     memory->guard = (struct xw_standstill)XW_STANDSTILL_INIT;
     memory->fd = -1;
-    rc = check_space(session, err);
+    rc = target ? open_target(session, target, memory, err) : open_file(session, id, memory, err);
     if (!rc)
-        rc = xw_domain_config(session->snapshots->host, domid, &config, NULL, err);
-    if (!rc)
-        rc = open_file(session, id, memory, err);
-    if (!rc)
-        rc = xw_standstill_prepare(&memory->guard, domid, STANDSTILL_LIMIT_MS, err);
-    if (!rc)
-        rc = xw_standstill_saving(&memory->guard, err);
-    if (!rc)
-        rc = xw_domain_save_start(domid, config, memory->fd, live, &memory->save, err);
+        rc = begin(session, target, live, memory, err);
     if (rc)
         xw_memory_free(memory);
     else
@@ -135,16 +169,33 @@ int xw_memory_wake_qemu(const struct xw_session *session, struct xw_error *err)
     return xw_qmp_execute(xw_guest_qemu_qmp(session->qemu), "cont", NULL, CONT_MS, NULL, err);
 }
 
-int xw_memory_finish(struct xw_memory *memory, struct xw_snapshot *snapshot, struct xw_error *err)
+int xw_memory_resume(struct xw_memory *memory, bool paused, struct xw_snapshot *snapshot,
+                     struct xw_error *err)
 {
     int64_t since = xw_domain_save_suspended_at(memory->save);
-    struct stat st;
-    int rc = xw_domain_save_resume(memory->save, err);
+    int rc = xw_domain_save_resume(memory->save, paused, err);
 
     if (rc)
         return rc;
     snapshot->standstill_us = (xw_clock_ns() - since) / 1000;
-    rc = xw_standstill_saved(&memory->guard, err);
+    return xw_standstill_saved(&memory->guard, err);
+}
+
+void xw_memory_gone(struct xw_memory *memory)
+{
+    xw_domain_save_gone(memory->save);
+}
+
+int xw_memory_file(const struct xw_memory *memory)
+{
+    return memory->fd;
+}
+
+int xw_memory_finish(struct xw_memory *memory, struct xw_snapshot *snapshot, struct xw_error *err)
+{
+    struct stat st;
+    int rc = xw_memory_resume(memory, false, snapshot, err);
+
     if (rc)
         return rc;
     if (fsync(memory->fd) < 0 || fstat(memory->fd, &st) < 0)

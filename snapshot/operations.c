@@ -1,101 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The public operations that are short: create, rename, recover, the space of a disk. */
+/* The public operations that are short: rename, recover, the space of a disk. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/operation.h"
-#include "snapshot/create.h"
-
-struct creation {
-    struct xw_operation operation; /* first */
-    struct xw_session session;
-    struct xw_create create;
-    struct xw_snapshot_made *made;
-    bool dry_run;
-    int (*next)(struct xw_session *session, struct xw_create *create, struct xw_error *err);
-};
-
-/* Before the point at which the disks are taken. */
-static int cancel(struct creation *creation, struct xw_error *err)
-{
-    if (creation->next == xw_create_take)
-        xw_create_abandon(&creation->session, &creation->create);
-    return xw_error_set(err, ECANCELED, "no snapshot was made: cancelled");
-}
-
-static int wait_for_memory(struct creation *creation, struct xw_error *err)
-{
-    int rc = xw_operation_wait_for(&creation->operation, xw_create_wait_fd(&creation->create), err);
-
-    xw_operation_report(&creation->operation, "writing memory", 0, 0);
-    if (rc)
-        xw_create_abandon(&creation->session, &creation->create);
-    return rc ? rc : 1;
-}
-
-static int create_step(struct xw_operation *operation, struct xw_error *err)
-{
-    struct creation *creation = (struct creation *)operation;
-    int rc;
-
-    if (operation->cancelled && creation->next != xw_create_settle)
-        return cancel(creation, err);
-    rc = creation->dry_run ? 0 : creation->next(&creation->session, &creation->create, err);
-    if (rc == 1)
-        return wait_for_memory(creation, err);
-    if (rc)
-        return rc;
-    if (!creation->dry_run && creation->next != xw_create_settle) {
-        creation->next = creation->next == xw_create_prepare ? xw_create_take : xw_create_settle;
-        rc = xw_operation_wait_for(operation, -1, err);
-        return rc ? rc : 1;
-    }
-    if (creation->made)
-        *creation->made = (struct xw_snapshot_made){.snapshot = creation->create.snapshot};
-    return 0;
-}
-
-static void create_release(struct xw_operation *operation)
-{
-    struct creation *creation = (struct creation *)operation;
-
-    xw_create_free(&creation->create);
-    xw_session_close(&creation->session);
-}
-
-static const struct xw_operation_class create_class = {.step = create_step,
-                                                       .release = create_release};
-
-int xw_snapshot_create(struct xw_snapshots *snapshots, const struct xw_snapshot_create *how,
-                       struct xw_snapshot_made *made, struct xw_operation **ret,
-                       struct xw_error *err)
-{
-    struct creation *creation = calloc(1, sizeof(*creation));
-    int rc;
-
-    if (!creation)
-        return xw_error_set(err, ENOMEM, "'%s': out of memory", how->domain);
-    rc = xw_operation_init(&creation->operation, &create_class, err);
-    if (rc) {
-        free(creation);
-        return rc;
-    }
-    creation->session = (struct xw_session)XW_SESSION_INIT;
-    creation->made = made;
-    creation->dry_run = how->dry_run;
-    creation->next = xw_create_prepare;
-    rc = (how->dry_run ? xw_session_peek : xw_session_open)(&creation->session, snapshots,
-                                                            how->domain, true, err);
-    if (!rc)
-        rc = xw_create_plan(&creation->session, how, false, &creation->create, err);
-    if (rc)
-        xw_operation_free(&creation->operation);
-    else
-        *ret = &creation->operation;
-    return rc;
-}
+#include "snapshot/session.h"
 
 static int rename_in(struct xw_session *session, const char *name, const char *new_name,
                      const char *description, struct xw_error *err)

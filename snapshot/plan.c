@@ -23,8 +23,11 @@ static int64_t now_ms(void)
 }
 
 static int choose_name(const struct xw_session *session, const struct xw_snapshot_create *request,
-                       bool automatic, char ret[XW_SNAPSHOT_NAME_SIZE], struct xw_error *err)
+                       enum xw_create_kind kind, char ret[XW_SNAPSHOT_NAME_SIZE], struct xw_error *err)
 {
+    static const char *const words[] = {[XW_CREATE_SNAPSHOT] = "snap",
+                                        [XW_CREATE_BEFORE_REVERT] = "before-revert",
+                                        [XW_CREATE_SAVE] = "saved"};
     const struct xw_snapshot_vm *vm = session->subject.vm;
 
     if (request->name) {
@@ -40,7 +43,7 @@ static int choose_name(const struct xw_session *session, const struct xw_snapsho
         return 0;
     }
     for (int i = 1; i < MOST_NUMBERS; i++) {
-        snprintf(ret, XW_SNAPSHOT_NAME_SIZE, "%s-%d", automatic ? "before-revert" : "snap", i);
+        snprintf(ret, XW_SNAPSHOT_NAME_SIZE, "%s-%d", words[kind], i);
         if (!xw_snapshot_find(vm, ret))
             return 0;
     }
@@ -193,17 +196,18 @@ static int check_memory(const struct xw_session *session, const struct xw_snapsh
 }
 
 static enum xw_consistency consistency_of(const struct xw_session *session,
+                                          enum xw_create_kind kind,
                                           const struct xw_create *create)
 {
     if (!session->subject.running)
         return XW_CONSISTENCY_OFFLINE;
     if (create->memory)
-        return XW_CONSISTENCY_MEMORY;
+        return kind == XW_CREATE_SAVE ? XW_CONSISTENCY_SUSPENDED : XW_CONSISTENCY_MEMORY;
     return create->quiesce == XW_QUIESCE_NONE ? XW_CONSISTENCY_CRASH : XW_CONSISTENCY_PAUSED;
 }
 
 int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_create *request,
-                   bool automatic, struct xw_create *ret, struct xw_error *err)
+                   enum xw_create_kind kind, struct xw_create *ret, struct xw_error *err)
 {
     struct xw_snapshot *snapshot = calloc(1, sizeof(*snapshot));
     int rc;
@@ -218,7 +222,7 @@ int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_cr
     if (request->description && !xw_record_can_hold(request->description))
         return xw_error_set(err, EINVAL, "the description is not UTF-8");
     snapshot->description = strdup(request->description ? request->description : "");
-    rc = choose_name(session, request, automatic, snapshot->name, err);
+    rc = choose_name(session, request, kind, snapshot->name, err);
     if (!rc)
         rc = xw_random_hex(snapshot->id, XW_SNAPSHOT_ID_SIZE - 1, err);
     if (!rc)
@@ -236,8 +240,8 @@ int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_cr
     memcpy(snapshot->parent, session->subject.vm->current, sizeof(snapshot->parent));
     snapshot->created_ms = now_ms();
     snapshot->standstill_us = -1;
-    snapshot->automatic = automatic;
-    snapshot->consistency = consistency_of(session, ret);
+    snapshot->automatic = kind == XW_CREATE_BEFORE_REVERT;
+    snapshot->consistency = consistency_of(session, kind, ret);
     return 0;
 }
 

@@ -37,7 +37,7 @@ int xw_restart_await(struct xw_restart *restart, struct xw_host *host,
     return start_timer(restart, err);
 }
 
-static int destroy(const struct xw_subject *subject, struct xw_error *err)
+int xw_restart_destroy(const struct xw_subject *subject, struct xw_error *err)
 {
     char domid[16];
     const char *const argv[] = {"xl", "destroy", domid, NULL};
@@ -48,12 +48,14 @@ static int destroy(const struct xw_subject *subject, struct xw_error *err)
 }
 
 int xw_restart_restore(struct xw_restart *restart, struct xw_host *host,
-                       const struct xw_subject *subject, const char *path, struct xw_error *err)
+                       const struct xw_subject *subject, const char *path, bool paused,
+                       struct xw_error *err)
 {
-    const char *const argv[] = {"xl", "restore", path, NULL};
+    const char *const argv[] = {"xl", "restore", paused ? "-p" : path, paused ? path : NULL, NULL};
     const struct xw_spawn spawn = {.argv = argv, .stderr_fd = XW_SPAWN_INHERIT};
-    int rc = subject->running ? destroy(subject, err) : 0;
+    int rc = subject->running ? xw_restart_destroy(subject, err) : 0;
 
+    restart->paused = paused;
     restart->host = host;
     restart->subject = subject;
     return rc ? rc : xw_spawn_start(&spawn, &restart->xl, err);
@@ -83,7 +85,7 @@ static int find(struct xw_restart *restart, bool *any, struct xw_error *err)
             continue;
         *any = true;
         if ((!subject->running || domain->domid != subject->domid) && domain->name[0] &&
-            !(domain->flags & XW_DOMAIN_PAUSED))
+            (restart->paused || !(domain->flags & XW_DOMAIN_PAUSED)))
             restart->domid = domain->domid;
     }
     xw_domain_free(domains);
@@ -122,11 +124,8 @@ static int await_xl(struct xw_restart *restart, struct xw_error *err)
         return 1;
     restart->xl = (struct xw_child){0};
     if (rc || end != XW_SPAWN_EXITED || status != 0)
-        return xw_error_set(
-            err, EIO,
-            "the disks of '%s' are reverted, but 'xl restore' failed (see above): it "
-            "is off",
-            restart->subject->name);
+        return xw_error_set(err, EIO, "'xl restore' of '%s' failed (see above): it is off",
+                            restart->subject->name);
     return find(restart, &any, err);
 }
 

@@ -13,6 +13,7 @@ struct xw_restart {
     struct xw_host *host;
     const struct xw_subject *subject; /* the guest as it was; the caller's */
     struct xw_child xl;               /* 'xl restore'; pid 0: it is awaited only */
+    bool paused;                      /* it is not let run at once */
     int timer;                        /* -1: nothing is awaited */
     int64_t deadline;                 /* by which it has to be there */
     int64_t gone;                     /* by which there has to be a domain at all */
@@ -25,9 +26,16 @@ struct xw_restart {
 int xw_restart_await(struct xw_restart *restart, struct xw_host *host,
                      const struct xw_subject *subject, struct xw_error *err);
 
-/* It goes on from the memory in the file `path`; a domain that runs is destroyed first. */
+/*
+ * It goes on from the memory in the file `path`, or (paused) could; a domain that runs is destroyed
+ * first.
+ */
 int xw_restart_restore(struct xw_restart *restart, struct xw_host *host,
-                       const struct xw_subject *subject, const char *path, struct xw_error *err);
+                       const struct xw_subject *subject, const char *path, bool paused,
+                       struct xw_error *err);
+
+/* 'xl destroy' of a domain that runs. Once begun it ends, also where this process does not. */
+int xw_restart_destroy(const struct xw_subject *subject, struct xw_error *err);
 
 /* Readable when the next step is due. */
 int xw_restart_fd(const struct xw_restart *restart);

@@ -14,153 +14,14 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/operation.h"
-#include "host/domain-config.h"
 #include "snapshot/create.h"
-#include "snapshot/memory.h"
 #include "snapshot/recover.h"
-#include "snapshot/restart.h"
+#include "snapshot/revert.h"
 #include "snapshot/swap.h"
 
 #define STANDSTILL_LIMIT_MS 60000
 
-struct revert {
-    struct xw_operation operation; /* first */
-    struct xw_session session;
-    struct xw_standstill standstill;
-    char *domain, *name;
-    bool discard_current, restart, no_memory, dry_run;
-    bool resume; /* from the memory in the snapshot */
-    struct xw_snapshot_reverted *reverted;
-    char kept[XW_SNAPSHOT_NAME_SIZE];
-    struct xw_snapshot *target;
-    struct xw_store_disk *disks;
-    struct xw_restart guest;
-    bool awaits_guest; /* its disks are put back, and it is to come back */
-};
-
-/* What the snapshot kept is there. */
-static int check_data(struct xw_store_disk *disks, struct xw_error *err)
-{
-    struct xw_snapshot_space space = {0};
-    int rc = 0;
-
-    for (; disks && !rc; disks = disks->next) {
-        rc = disks->store->space(disks, &space, err);
-        if (!rc && space.missing)
-            rc = xw_error_set(err, ENOENT, "disk %s: what the snapshot kept of it is gone: '%s'",
-                              disks->vdev, disks->data);
-    }
-    return rc;
-}
-
-/* What the stores have against it. */
-static int check_stores(struct xw_store_disk *disks, struct xw_error *err)
-{
-    int rc = 0;
-
-    for (; disks && !rc; disks = disks->next)
-        rc = disks->store->revert_check ? disks->store->revert_check(disks, err) : 0;
-    return rc;
-}
-
-static int check_disks_are_present(const struct revert *revert, struct xw_error *err)
-{
-    const struct xw_subject *subject = &revert->session.subject;
-
-    if (!subject->has_disks && !revert->discard_current)
-        return xw_error_set(err, ENOENT,
-                            "'%s' does not run, and its configuration file is not known, so its "
-                            "present state cannot be kept: give that file in place of the name, or "
-                            "do without by --discard-current",
-                            subject->name);
-    for (const struct xw_store_disk *disk = revert->disks; disk && subject->has_disks;
-         disk = disk->next) {
-        const struct xw_store_disk *present = subject->disks;
-
-        while (present && strcmp(present->path, disk->path) != 0)
-            present = present->next;
-        if (!present)
-            return xw_error_set(
-                err, ENOENT,
-                "disk %s: '%s' is in the snapshot, but is no disk of '%s' any more; "
-                "attach it again first",
-                disk->vdev, disk->path, subject->name);
-    }
-    return 0;
-}
-
-static int check_guest(const struct revert *revert, struct xw_error *err)
-{
-    const struct xw_subject *subject = &revert->session.subject;
-    bool restarts = false;
-    int rc;
-
-    if (!subject->running) {
-        rc = xw_subject_check_idle(revert->session.snapshots, subject, err);
-        return rc ? rc : xw_disks_check_idle(revert->session.snapshots, revert->disks, err);
-    }
-    if (revert->resume)
-        return 0;
-    if (!revert->restart)
-        return xw_error_set(err, EBUSY,
-                            "'%s' runs: shut it down, or have it restarted from the snapshot by "
-                            "--restart",
-                            subject->name);
-    rc = xw_domain_config(revert->session.snapshots->host, subject->domid, NULL, &restarts, err);
-    if (!rc && !restarts)
-        rc = xw_error_set(err, EBUSY,
-                          "'%s' is configured not to start again at a reboot (on_reboot): shut it "
-                          "down, revert, and create it",
-                          subject->name);
-    return rc;
-}
-
-/* Is the guest to go on from memory? Not without a Xen to run it. */
-static int plan_resume(struct revert *revert, struct xw_error *err)
-{
-    xw_auto_free char *path = NULL;
-
-    revert->resume = revert->target->memory_bytes && !revert->no_memory;
-    if (!revert->resume)
-        return 0;
-    if (!revert->session.snapshots->host)
-        return xw_error_set(err, ENODEV,
-                            "no Xen runs here to resume '%s' on; --no-memory puts back "
-                            "the disks only",
-                            revert->session.subject.name);
-    path = xw_memory_path(&revert->session, revert->target->id);
-    if (path && access(path, R_OK) == 0)
-        return 0;
-    return xw_error_set_errno(err,
-                              "the memory in snapshot '%s' ('%s') cannot be read; --no-memory puts "
-                              "back the disks only",
-                              revert->target->name, path ? path : "");
-}
-
-/* Everything that can be refused. */
-static int plan(struct revert *revert, struct xw_error *err)
-{
-    const struct xw_snapshot *found;
-    int rc = xw_session_snapshot(&revert->session, revert->name, &found, err);
-
-    if (!rc)
-        rc = xw_snapshot_read(revert->session.snapshots, revert->session.subject.vm->id, found->id,
-                              &revert->target, err);
-    if (!rc)
-        rc = xw_session_disks_of(&revert->session, revert->target, &revert->disks, err);
-    if (!rc)
-        rc = plan_resume(revert, err);
-    if (!rc)
-        rc = check_disks_are_present(revert, err);
-    if (!rc)
-        rc = check_data(revert->disks, err);
-    if (!rc)
-        rc = check_guest(revert, err);
-    return rc ? rc : check_stores(revert->disks, err);
-}
-
-static int hold(struct revert *revert, struct xw_error *err)
+static int hold(struct xw_revert *revert, struct xw_error *err)
 {
     int rc;
 
@@ -176,7 +37,7 @@ static int hold(struct revert *revert, struct xw_error *err)
 }
 
 /* What the VM calls the disks now that are to be put back; ends with NULL. NULL: out of memory. */
-static const char **present_names(const struct revert *revert)
+static const char **present_names(const struct xw_revert *revert)
 {
     size_t count = 0;
     const char **names;
@@ -196,7 +57,7 @@ static const char **present_names(const struct revert *revert)
 }
 
 /* The present state as a snapshot, of those disks that are put back. */
-static int keep(struct revert *revert, struct xw_error *err)
+static int keep(struct xw_revert *revert, struct xw_error *err)
 {
     xw_auto_free const char **names = NULL;
     struct xw_snapshot_create request = {.quiesce = XW_QUIESCE_PAUSE};
@@ -208,7 +69,7 @@ static int keep(struct revert *revert, struct xw_error *err)
     request.vdevs = names = present_names(revert);
     if (!names)
         return xw_error_set(err, ENOMEM, "'%s': out of memory", revert->domain);
-    rc = xw_create_plan(&revert->session, &request, true, &create, err);
+    rc = xw_create_plan(&revert->session, &request, XW_CREATE_BEFORE_REVERT, &create, err);
     if (!rc) {
         create.standstill = revert->session.subject.running ? &revert->standstill : NULL;
         rc = xw_create_run(&revert->session, &create, err);
@@ -221,7 +82,7 @@ static int keep(struct revert *revert, struct xw_error *err)
     return rc;
 }
 
-static int begin(struct revert *revert, struct xw_error *err)
+static int begin(struct xw_revert *revert, struct xw_error *err)
 {
     const struct xw_subject *subject = &revert->session.subject;
     char boot[XW_BOOT_ID_SIZE];
@@ -240,7 +101,7 @@ static int begin(struct revert *revert, struct xw_error *err)
     return xw_journal_begin(revert->session.journal, "revert", args, err);
 }
 
-static int swap(struct revert *revert, struct xw_error *err)
+static int swap(struct xw_revert *revert, struct xw_error *err)
 {
     struct xw_session *session = &revert->session;
     int rc = begin(revert, err);
@@ -268,11 +129,10 @@ static int swap(struct revert *revert, struct xw_error *err)
 }
 
 /* What becomes of the guest, once its disks are put back. 1: it is awaited; 0: there is none. */
-static int bring_back(struct revert *revert, struct xw_error *err)
+static int bring_back(struct xw_revert *revert, struct xw_error *err)
 {
     struct xw_host *host = revert->session.snapshots->host;
     const struct xw_subject *subject = &revert->session.subject;
-    xw_auto_free char *path = NULL;
     int rc;
 
     if (!subject->running && !revert->resume)
@@ -283,27 +143,29 @@ static int bring_back(struct revert *revert, struct xw_error *err)
         return rc ? rc : xw_restart_await(&revert->guest, host, subject, err);
     }
     xw_operation_report(&revert->operation, "restoring memory", 0, 0);
-    path = xw_memory_path(&revert->session, revert->target->id);
-    rc = path ? xw_restart_restore(&revert->guest, host, subject, path, err)
-              : xw_error_set(err, ENOMEM, "'%s': out of memory", subject->name);
-    if (!rc)
-        rc = xw_swap_settle(revert->disks, err);
+    rc = xw_restart_restore(&revert->guest, host, subject, revert->memory, revert->paused, err);
+    if (rc || !xw_journal_pending(revert->session.journal))
+        return rc;
+    rc = xw_swap_settle(revert->disks, err);
     /* The disks must not be put back once more under the guest that goes on now. */
     return rc ? rc : xw_journal_done(revert->session.journal, err);
 }
 
-/* All that is short. 1: the guest is being started again. */
-static int run(struct revert *revert, struct xw_error *err)
+/* Puts the disks back, a guest that runs on them is held meanwhile. */
+static int put_back(struct xw_revert *revert, struct xw_error *err)
 {
-    int rc = plan(revert, err);
+    int rc = hold(revert, err);
 
-    if (rc || revert->dry_run)
-        return rc;
-    rc = hold(revert, err);
     if (!rc)
         rc = keep(revert, err);
-    if (!rc)
-        rc = swap(revert, err);
+    return rc ? rc : swap(revert, err);
+}
+
+/* All that is short. 1: the guest is being started again. */
+static int run(struct xw_revert *revert, struct xw_error *err)
+{
+    int rc = revert->as_they_are ? 0 : put_back(revert, err);
+
     if (!rc)
         rc = bring_back(revert, err);
     if (rc || xw_restart_fd(&revert->guest) < 0)
@@ -313,21 +175,34 @@ static int run(struct revert *revert, struct xw_error *err)
     return rc ? rc : 1;
 }
 
-static int step(struct xw_operation *operation, struct xw_error *err)
+int xw_revert_go(struct xw_revert *revert, struct xw_error *err)
 {
-    struct revert *revert = (struct revert *)operation;
+    struct xw_journal *journal = revert->session.journal;
     int rc;
 
-    if (operation->cancelled && !revert->awaits_guest)
+    if (revert->operation.cancelled && !revert->awaits_guest)
         return xw_error_set(err, ECANCELED, "'%s' was not reverted: cancelled", revert->domain);
-    if (operation->cancelled && revert->guest.xl.pid)
+    if (revert->operation.cancelled && revert->guest.xl.pid)
         return xw_error_set(err, ECANCELED, "'%s' is reverted, and 'xl restore' goes on by itself",
                             revert->domain);
     rc = revert->awaits_guest ? xw_restart_step(&revert->guest, err) : run(revert, err);
-    if (rc == 0 && !revert->dry_run && xw_journal_pending(revert->session.journal))
+    if (rc == 0 && xw_journal_pending(journal))
         rc = xw_swap_settle(revert->disks, err);
-    if (rc == 0 && !revert->dry_run && xw_journal_pending(revert->session.journal))
-        rc = xw_journal_done(revert->session.journal, err);
+    if (rc == 0 && xw_journal_pending(journal))
+        rc = xw_journal_done(journal, err);
+    return rc;
+}
+
+static int step(struct xw_operation *operation, struct xw_error *err)
+{
+    struct xw_revert *revert = (struct xw_revert *)operation;
+    bool begun = revert->awaits_guest;
+    int rc = begun ? 0 : xw_revert_plan(revert, err);
+
+    if (!rc && !revert->dry_run)
+        rc = xw_revert_go(revert, err);
+    if (rc < 0 && rc != -ECANCELED && begun && revert->resume)
+        xw_error_prefix(err, "the disks of '%s' are reverted, but", revert->session.subject.name);
     if (rc == 0 && revert->reverted)
         *revert->reverted = (struct xw_snapshot_reverted){.snapshot = revert->target,
                                                           .kept = revert->kept,
@@ -336,26 +211,34 @@ static int step(struct xw_operation *operation, struct xw_error *err)
     return rc;
 }
 
-static void release(struct xw_operation *operation)
+void xw_revert_init(struct xw_revert *revert)
 {
-    struct revert *revert = (struct revert *)operation;
+    revert->session = (struct xw_session)XW_SESSION_INIT;
+    revert->standstill = (struct xw_standstill)XW_STANDSTILL_INIT;
+    revert->guest = (struct xw_restart)XW_RESTART_INIT;
+}
+
+void xw_revert_release(struct xw_operation *operation)
+{
+    struct xw_revert *revert = (struct xw_revert *)operation;
 
     xw_restart_free(&revert->guest);
     xw_standstill_release(&revert->standstill);
     xw_session_close(&revert->session);
     xw_snapshot_free(revert->target);
     xw_store_disk_free(revert->disks);
+    free(revert->memory);
     free(revert->domain);
     free(revert->name);
 }
 
-static const struct xw_operation_class class = {.step = step, .release = release};
+static const struct xw_operation_class class = {.step = step, .release = xw_revert_release};
 
 int xw_snapshot_revert(struct xw_snapshots *snapshots, const struct xw_snapshot_revert *how,
                        struct xw_snapshot_reverted *reverted, struct xw_operation **ret,
                        struct xw_error *err)
 {
-    struct revert *revert = calloc(1, sizeof(*revert));
+    struct xw_revert *revert = calloc(1, sizeof(*revert));
     int rc;
 
     if (!revert)
@@ -365,9 +248,7 @@ int xw_snapshot_revert(struct xw_snapshots *snapshots, const struct xw_snapshot_
         free(revert);
         return rc;
     }
-    revert->session = (struct xw_session)XW_SESSION_INIT;
-    revert->standstill = (struct xw_standstill)XW_STANDSTILL_INIT;
-    revert->guest = (struct xw_restart)XW_RESTART_INIT;
+    xw_revert_init(revert);
     revert->discard_current = how->discard_current;
     revert->restart = how->restart;
     revert->dry_run = how->dry_run;

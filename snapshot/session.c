@@ -99,6 +99,15 @@ int xw_session_peek(struct xw_session *session, struct xw_snapshots *snapshots, 
     return subject->vm ? 0 : xw_error_set(err, ENOMEM, "'%s': out of memory", domain);
 }
 
+int xw_session_peek_vm(struct xw_session *session, struct xw_snapshots *snapshots, const char *vm,
+                       struct xw_error *err)
+{
+    int rc = xw_subject_of_vm(snapshots, vm, &session->subject, err);
+
+    session->snapshots = snapshots;
+    return rc ? rc : xw_session_reload(session, err);
+}
+
 int xw_session_open_vm(struct xw_session *session, struct xw_snapshots *snapshots, const char *vm,
                        struct xw_error *err)
 {

@@ -38,8 +38,10 @@ int xw_session_peek(struct xw_session *session, struct xw_snapshots *snapshots, 
 /* After a failure: whether the operation will go on later is put in front of the message. */
 void xw_session_tell_pending(const struct xw_session *session, struct xw_error *err);
 
-/* The same as open for the VM with this record. */
+/* The same as open, and as peek, for the VM with this record. */
 int xw_session_open_vm(struct xw_session *session, struct xw_snapshots *snapshots, const char *vm,
+                       struct xw_error *err);
+int xw_session_peek_vm(struct xw_session *session, struct xw_snapshots *snapshots, const char *vm,
                        struct xw_error *err);
 void xw_session_close(struct xw_session *session);
 

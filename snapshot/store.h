@@ -121,6 +121,12 @@ struct xw_store {
     /* Take back what prepare and take did. Called unless find says TAKEN. */
     int (*undo)(struct xw_store_disk *disk, struct xw_error *err);
 
+    /*
+     * Nothing has been written to the disk since the snapshot, for certain; nobody has it open. Quick:
+     * where it says false, the contents may be the same all the same. NULL: it cannot tell.
+     */
+    bool (*unchanged)(const struct xw_store_disk *disk);
+
     /* Refuse a revert that is not possible, before anything is changed. NULL: nothing to check. */
     int (*revert_check)(struct xw_store_disk *disk, struct xw_error *err);
 

@@ -25,26 +25,25 @@ void xw_subject_free(struct xw_subject *subject)
 }
 
 /*
- * The file that a disk's name leads to. For files links are followed, since what is renamed and
- * made beside it is the file. A block device keeps a name: that of LVM is a link to one that
- * changes; of the names that it has, it is always the same one. A name without a slash in front is
- * beneath /dev, as the block script has it. What is not there (yet: a revert may have been
- * interrupted) is fine here.
+ * For files links are followed, since what is renamed and made beside it is the file. A block
+ * device keeps a name: that of LVM is a link to one that changes; of the names that it has, it is
+ * always the same one. A name without a slash in front is beneath /dev, as the block script has it.
  */
-static int resolve(const struct xw_disk *disk, char out[PATH_MAX], struct xw_error *err)
+int xw_subject_resolve(const char *vdev, const char *target, char out[PATH_MAX],
+                       struct xw_error *err)
 {
     char given[PATH_MAX];
     struct stat st = {0};
 
-    if (snprintf(given, sizeof(given), "%s%s", disk->target[0] == '/' ? "" : "/dev/",
-                 disk->target) >= PATH_MAX)
-        return xw_error_set(err, ENAMETOOLONG, "disk %s: '%.80s...'", disk->vdev, disk->target);
+    if (snprintf(given, sizeof(given), "%s%s", target[0] == '/' ? "" : "/dev/",
+                 target) >= PATH_MAX)
+        return xw_error_set(err, ENAMETOOLONG, "disk %s: '%.80s...'", vdev, target);
     if (stat(given, &st) < 0 && errno != ENOENT)
-        return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, given);
+        return xw_error_set_errno(err, "disk %s: '%s'", vdev, given);
     if (S_ISREG(st.st_mode))
         return realpath(given, out)
                    ? 0
-                   : xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, given);
+                   : xw_error_set_errno(err, "disk %s: '%s'", vdev, given);
     memcpy(out, given, strlen(given) + 1);
     xw_lvm_canonical(out);
     return 0;
@@ -74,7 +73,7 @@ static int add_disk(struct xw_subject *subject, struct xw_store_disk ***at,
                             "disk %s is served by a driver domain, not by this one: its snapshots "
                             "can only be made there",
                             disk->vdev);
-    rc = resolve(disk, path, err);
+    rc = xw_subject_resolve(disk->vdev, disk->target, path, err);
     if (!rc && !xw_record_can_hold(path))
         rc = xw_error_set(err, ENOTSUP, "disk %s: its path is not UTF-8: '%s'", disk->vdev, path);
     if (rc)
@@ -188,7 +187,7 @@ static int has_disk_of(struct xw_host *host, const struct xw_domain *domain, jso
 
     *ret = false;
     for (const struct xw_disk *disk = list; disk && !rc && !*ret; disk = disk->next)
-        *ret = !disk->readonly && disk->target[0] && resolve(disk, path, NULL) == 0 &&
+        *ret = !disk->readonly && disk->target[0] && xw_subject_resolve(disk->vdev, disk->target, path, NULL) == 0 &&
                has_disk(disks, path);
     xw_disk_free(list);
     return rc;

@@ -36,6 +36,13 @@ void xw_subject_free(struct xw_subject *subject);
 int xw_subject_of_vm(struct xw_snapshots *snapshots, const char *vm, struct xw_subject *ret,
                      struct xw_error *err);
 
+/*
+ * The file or device that a disk's name leads to, as records name it. What is not there (yet: a
+ * revert may have been interrupted) is fine.
+ */
+int xw_subject_resolve(const char *vdev, const char *target, char out[PATH_MAX],
+                       struct xw_error *err);
+
 /* Set vm and vm_disks to the record of the VM that has one of these disks, or this uuid. */
 int xw_subject_match(const struct xw_snapshots *snapshots, struct xw_subject *subject,
                      struct xw_error *err);

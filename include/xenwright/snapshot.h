@@ -240,6 +240,60 @@ XW_PUBLIC int xw_snapshot_rename(struct xw_snapshots *snapshots, const char *dom
                                  const char *snapshot, const char *name, const char *description,
                                  struct xw_error *err);
 
+struct xw_vm_save {
+    const char *domain;
+    const char *path;   /* of the file */
+    const char *name;   /* of the snapshot; NULL: "saved-" and a number */
+    bool checkpoint;    /* the guest goes on; else it is destroyed */
+    bool paused;        /* it stays, and is paused */
+    bool stop_copy;     /* with checkpoint: it stands still while its memory is written */
+    bool force;         /* a file that is there already is replaced */
+    bool dry_run;       /* find out whether it can be done, and change nothing */
+};
+
+/* What became of it, or would; it belongs to the operation. */
+struct xw_vm_saved {
+    const struct xw_snapshot *snapshot; /* of the disks */
+    const char *path;                   /* of the file, absolute */
+    uint64_t bytes;                     /* its size */
+    bool stays;                         /* the guest is still there */
+};
+
+/*
+ * Writes the guest's memory to a file that 'xl restore' takes too, and keeps its disks of the same
+ * instant as a snapshot. The file is there only once it is whole. Where anything fails, the guest
+ * goes on. -EEXIST: there is such a file, or snapshot. Everything in `how` is copied.
+ */
+XW_PUBLIC int xw_vm_save(struct xw_snapshots *snapshots, const struct xw_vm_save *how,
+                         struct xw_vm_saved *saved, struct xw_operation **ret,
+                         struct xw_error *err);
+
+struct xw_vm_restore {
+    const char *path;
+    bool revert_disks;    /* put back disks that were written to since; else they are refused */
+    bool discard_current; /* with that: do not keep their present state as a snapshot first */
+    bool paused;          /* the guest is not let run */
+    bool dry_run;         /* find out whether it can be done, and change nothing */
+};
+
+/* What became of it, or would; it belongs to the operation. */
+struct xw_vm_restored {
+    const struct xw_snapshot *snapshot; /* that has the disks of the file */
+    const char *name;                   /* of the VM */
+    const char *kept; /* the name of the snapshot of the state before; "": none was made */
+    bool reverted;    /* the disks had been written to, and were put back */
+    int64_t domid;    /* -1: dry_run */
+};
+
+/*
+ * Has a guest go on from a file of xw_vm_save(). -ESTALE: its disks are not as they were then;
+ * -ENOMSG: the file is of 'xl save' alone; -EBADMSG: it is damaged; -EXDEV: of another host;
+ * -ENOENT: the file or the snapshot is not there; -EEXIST, -EBUSY: such a domain runs.
+ */
+XW_PUBLIC int xw_vm_restore(struct xw_snapshots *snapshots, const struct xw_vm_restore *how,
+                            struct xw_vm_restored *restored, struct xw_operation **ret,
+                            struct xw_error *err);
+
 /*
  * Finishes or undoes what was interrupted, for one VM or (domain NULL) for all. *found becomes how
  * many operations that were. Every operation does so for its VM by itself.

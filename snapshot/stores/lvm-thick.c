@@ -363,6 +363,18 @@ static bool revert_waits(const struct xw_store_disk *disk)
     return xw_lvm_disk_open(disk, &of, NULL) == 0 && is_tagged(disk, of.lv);
 }
 
+/* Not one block has been copied to the snapshot's space: LVM says 0 for exactly that. */
+static bool unchanged(const struct xw_store_disk *disk)
+{
+    xw_auto_lvm_disk struct xw_lvm_disk of = {0};
+    const struct xw_lvm_volume *data;
+
+    if (xw_lvm_disk_open(disk, &of, NULL))
+        return false;
+    data = xw_lvm_data_find(&of, disk, "");
+    return data && !data->invalid && data->data == 0 && check_snapshot(disk, data, of.lv, NULL) == 0;
+}
+
 static int space(const struct xw_store_disk *disk, struct xw_snapshot_space *ret,
                  struct xw_error *err)
 {
@@ -389,6 +401,7 @@ const struct xw_store xw_store_lvm_thick = {
     .settle = xw_lvm_settle,
     .find = xw_lvm_find_snapshot,
     .undo = xw_lvm_undo,
+    .unchanged = unchanged,
     .revert_check = revert_check,
     .revert_prepare = revert_prepare,
     .revert_swap = revert_swap,

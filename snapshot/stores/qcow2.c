@@ -22,6 +22,7 @@
 #include "host/file-users.h"
 
 #define QEMU_IMG_MS 60000
+#define LONGEST_CHAIN 1000
 
 /* QEMU opens all images of a chain, and is given 1024 descriptors for all disks of a VM. */
 #define DEEPEST 500
@@ -246,6 +247,25 @@ static int find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_
     return rc;
 }
 
+/* All that stands on it is empty. */
+static bool unchanged(const struct xw_store_disk *disk)
+{
+    struct xw_qcow2_header header;
+    char at[PATH_MAX];
+    bool empty;
+
+    snprintf(at, sizeof(at), "%s", disk->path);
+    for (int i = 0; i < LONGEST_CHAIN; i++) {
+        if (!strcmp(at, disk->data))
+            return true;
+        if (xw_qcow2_is_empty(at, &empty, NULL) || !empty ||
+            xw_qcow2_header_read(at, &header, NULL) || header.backing[0] != '/')
+            return false;
+        snprintf(at, sizeof(at), "%s", header.backing);
+    }
+    return false;
+}
+
 /* The image gets its only name back: from what stands on it, or by the loss of the second one. */
 static int put_back(struct xw_store_disk *disk, struct xw_error *err)
 {
@@ -327,6 +347,7 @@ const struct xw_store xw_store_qcow2 = {
     .settle = settle,
     .find = find,
     .undo = undo,
+    .unchanged = unchanged,
     .revert_prepare = revert_prepare,
     .revert_swap = xw_beside_revert,
     .revert_waits = xw_beside_waits,

@@ -112,6 +112,7 @@ const struct xw_store xw_store_reflink = {
     .settle = settle,
     .find = find,
     .undo = undo,
+    .unchanged = xw_clone_unchanged,
     .revert_prepare = xw_clone_revert_prepare,
     .revert_swap = xw_beside_revert,
     .revert_waits = xw_beside_waits,

@@ -14,6 +14,7 @@ import sys
 import tempfile
 
 import killing
+import saves
 import tap
 from vms import NEEDED, Vm, write
 
@@ -102,6 +103,22 @@ def both_kinds(kind, where, scratch):
               f"{kind}: nothing is left")
 
 
+def restores(kind, where, scratch):
+    """Whether 'vm restore' finds the disks as they were: from their blocks alone where those are shared."""
+    vm = Vm(program, scratch, form="raw", disks=("xvda",), folder=where / "restores")
+    vm.write()
+    vm.create("saved-1")
+    file = saves.make(vm, "saved-1", vm.folder / "web.save")
+    done = saves.restore(vm, "--dry-run", file, PATH="/nowhere")
+    tap.equal((done.stdout, done.stderr), ("would restore 'web'\n", ""), f"{kind}: nothing was written: no comparison")
+    write(vm.disks["xvda"], {5: vm.present["xvda"][5]}, "raw")
+    done = saves.restore(vm, "--dry-run", file)
+    tap.equal((done.stdout, done.stderr), ("would restore 'web'\n", ""), f"{kind}: the same was written")
+    write(vm.disks["xvda"], {5: 99}, "raw")
+    done = saves.restore(vm, "--dry-run", file)
+    tap.result(done.returncode == 1 and "has been written to since" in done.stderr, f"{kind}: written to", done.stderr)
+
+
 def killed(kind, where, scratch):
     vm = Vm(program, scratch, form="raw", folder=where / "killed")
     killing.walk_linear(vm, f"{kind}: ", where / "template")
@@ -114,7 +131,7 @@ with tempfile.TemporaryDirectory() as scratch:
             tap.skip(f"snapshots of raw images on {kind}", reason)
             continue
         try:
-            for test in (life, sizes, both_kinds, killed):
+            for test in (life, sizes, both_kinds, restores, killed):
                 test(kind, where, scratch)
         finally:
             subprocess.run(["umount", where], check=True)

@@ -6,50 +6,17 @@
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/host/records.sh
+. "$(dirname "${BASH_SOURCE[0]}")/records.sh"
 
 # With one processor a lab does not wait for its own locks when others want the machine.
 up s --cpus 1
-GUEST=web
-
-in_guest() {
-    lab guest-exec s "$GUEST" -- "$@"
-}
-
-in_dom0() {
-    lab exec s -- "$@"
-}
-
 snapshot() {
     in_dom0 xenwright snapshot "$@"
 }
 
-# The first QEMU after a restore is read from the disk, for longer than libxl waits for it at times.
 started() {
-    exits 0 in_dom0 find /usr/libexec -name xen-qemu-system-i386 -exec '{}' --version ';'
-    says 'QEMU emulator'
-    exits 0 in_dom0 sh -c 'mkdir -p /srv && cd /srv && rm -f * && qemu-img create -q -f qcow2 a 64M &&
-        qemu-img create -q -f qcow2 b 32M'
-    exits 0 lab guest s "$GUEST" --type "$TYPE" --disk format=qcow2,vdev=xvda,target=/srv/a \
-        --disk format=qcow2,vdev=xvdb,target=/srv/b
-    exits 0 in_guest xw-test pattern write /dev/xvda --seed=1 --size=4M
-    exits 0 in_guest sh -c 'setsid xw-test records /dev/xvdb >/tmp/records 2>&1 </dev/null &'
-    goes_on
-}
-
-last_record() {
-    in_guest tail -n 1 /tmp/records
-}
-
-# goes_on: the writer has written since.
-goes_on() {
-    local before now=0 deadline=$((SECONDS + 60))
-    before=$(last_record)
-    while [ "$SECONDS" -lt "$deadline" ]; do
-        now=$(last_record)
-        [ "${now:-0}" -le "${before:-0}" ] || return 0
-    done
-    echo "still at record '$now'"
-    return 1
+    started_guest --type "$TYPE"
 }
 
 created() {
@@ -64,7 +31,6 @@ created() {
     exits 0 in_guest xw-test pattern write /dev/xvda --seed=2 --size=4M
 }
 
-# The numbers that the writer knows of are on the disk, or it would not have told them.
 resumed() {
     exits 0 snapshot revert "$GUEST" start
     says "'$GUEST' is reverted to 'start'; the state before is kept as 'before-revert-1'; it goes on from there"
@@ -72,8 +38,7 @@ resumed() {
     same start "$(cat "$OUT")"
     exits 0 in_guest xw-test pattern verify /dev/xvda --seed=1 --size=4M
     goes_on
-    exits 0 in_guest killall xw-test
-    exits 0 in_guest xw-test records --check /dev/xvdb
+    records_are_right
 }
 
 # What was resumed can be kept and resumed again, and what was kept of before is there.

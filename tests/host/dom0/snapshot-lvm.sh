@@ -46,6 +46,10 @@ snapshot() {
     xenwright snapshot "$@" >"$work/out" 2>"$work/err"
 }
 
+vm() {
+    xenwright vm "$@" >"$work/out" 2>"$work/err"
+}
+
 says() {
     grep -qF -- "$1" "$work/out" "$work/err"
 }
@@ -147,6 +151,14 @@ for kind in "thin: " "thick: "; do
     stop && snapshot revert "$work/$lv.cfg" one --discard-current && lv_has 1 && start && guest_has 1 &&
         snapshot_has one 1 && snapshot_has before-revert-1 3
     report $? "back to the first one while the VM is off, and xl create after it"
+    if [ -n "$FULL" ]; then
+        vm save "$guest" "$work/saved" && vm restore "$work/saved" && guest_has 1
+        report $? "saved, and restored once its disk is found to be as it was"
+        write_seed 6 && stop && ! vm restore "$work/saved" && says "has been written to since" &&
+            vm restore --revert-disks --discard-current "$work/saved" && guest_has 1
+        report $? "not over a disk that was written to; with that put back it is"
+        snapshot delete "$guest" saved-1
+    fi
     stop
 
     lvremove -qqf "$(data_of branch)" && snapshot show "$guest" branch && says " yes " &&
