@@ -9,6 +9,7 @@ const struct xl_verb xl_verbs[] = {
     {"snapshot-list", NULL, {"snapshot", "list"}, false, "List snapshots of domains"},
     {"snapshot-revert", NULL, {"snapshot", "revert"}, true, "Put disks back to a snapshot"},
     {"snapshot-delete", NULL, {"snapshot", "delete"}, true, "Delete a snapshot"},
+    {"save", "--disks", {"vm", "save"}, true, "Save a domain together with its disks"},
     {NULL, NULL, {NULL}, false, NULL},
 };
 

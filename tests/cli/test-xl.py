@@ -222,6 +222,17 @@ def our_verbs(scratch):
               "-N of a verb without --dry-run is refused")
     tap.equal(root.run_xl("snapshot-list", "status=3")[0].returncode, 3, "a status comes back")
     tap.equal(root.run_xl("snapshot-list", "signal=15")[0].returncode, -15, "a signal comes back")
+    for words in (["--disks", "web", "f"], ["-c", "--disks", "web", "f"], ["web", "f", "-p", "--disks"]):
+        without = [word for word in words if word != "--disks"]
+        root.reaches("xenwright", ["vm", "save", *without], "save", *words)
+    root.reaches("xenwright", ["vm", "save", "--dry-run", "web", "f"], "-N", "save", "--disks", "web", "f")
+    root.reaches("xenwright", ["vm", "save", "--help"], "save", "--disks", "--help")
+    root.reaches("xenwright", ["vm", "save", "web", "--", "--disks"], "save", "--disks", "web", "--", "--disks")
+    for words in (["save", "web", "f"], ["save", "--", "--disks", "f"], ["sav", "--disks", "web", "f"]):
+        root.reaches("xl", words, *words)
+    done, said = root.run_xl("help", "save")
+    tap.equal(([run["words"] for run in said], "\n--disks                 Save a domain" in done.stdout),
+              ([["help", "save"]], True), "xl help save: theirs, then our option")
     listed = json.loads(root.ours("status", "--json").stdout)["verbs"]
     for words in (["help"], ["help", "help"]):
         done, said = root.run_xl(*words)
