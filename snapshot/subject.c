@@ -212,6 +212,32 @@ static int take_domain_with(struct xw_host *host, json_t *disks, struct xw_subje
     return rc;
 }
 
+/*
+ * Another VM's configuration may be in the file by now. It is still this VM's where it has a disk,
+ * the name or the uuid of it.
+ */
+static bool is_config_of_another(const struct xw_subject *subject)
+{
+    const struct xw_snapshot_vm *vm = subject->vm;
+
+    for (const struct xw_store_disk *disk = subject->disks; disk; disk = disk->next) {
+        if (has_disk(subject->vm_disks, disk->path))
+            return false;
+    }
+    return strcmp(subject->name, vm->name) != 0 &&
+           (!vm->uuid[0] || strcmp(subject->uuid, vm->uuid) != 0);
+}
+
+static void forget_config(struct xw_subject *subject)
+{
+    struct xw_subject rest = {.vm = subject->vm, .vm_disks = subject->vm_disks};
+
+    subject->vm = NULL;
+    subject->vm_disks = NULL;
+    xw_subject_free(subject);
+    *subject = rest;
+}
+
 int xw_subject_of_vm(struct xw_snapshots *snapshots, const char *vm, struct xw_subject *ret,
                      struct xw_error *err)
 {
@@ -223,6 +249,8 @@ int xw_subject_of_vm(struct xw_snapshots *snapshots, const char *vm, struct xw_s
         rc = take_domain_with(snapshots->host, ret->vm_disks, ret, err);
     if (!rc && !ret->running && ret->vm->config[0] && access(ret->vm->config, F_OK) == 0)
         rc = take_config(snapshots, ret->vm->config, ret, err);
+    if (!rc && ret->config && is_config_of_another(ret))
+        forget_config(ret);
     if (!rc && !ret->name && !(ret->name = strdup(ret->vm->name)))
         rc = xw_error_set(err, ENOMEM, "'%s': out of memory", ret->vm->name);
     return rc;

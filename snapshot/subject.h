@@ -47,8 +47,7 @@ int xw_subject_resolve(const char *vdev, const char *target, char out[PATH_MAX],
 int xw_subject_match(const struct xw_snapshots *snapshots, struct xw_subject *subject,
                      struct xw_error *err);
 
-/* The id of the VM called `name` (where its record cannot be read, it goes by its id). -ENOENT:
- * none. */
+/* The id of the VM called `name`, or of that id. -ENOENT: none; -EEXIST: which one is not clear. */
 int xw_vm_find(const struct xw_snapshots *snapshots, const char *name, char id[XW_SNAPSHOT_ID_SIZE],
                struct xw_error *err);
 

@@ -137,11 +137,12 @@ const struct xw_snapshot *xw_snapshot_find(const struct xw_snapshot_vm *vm, cons
     return NULL;
 }
 
-/* Of several VMs of one name, the one with the least id: the same at each call. */
+/* What is found by name; `rival` is a second one of that name. */
 struct search {
     const struct xw_snapshots *snapshots;
     const char *name;
     char *id;
+    char rival[XW_SNAPSHOT_ID_SIZE];
 };
 
 static int search_one(void *opaque, const char *id, struct xw_error *err)
@@ -153,9 +154,9 @@ static int search_one(void *opaque, const char *id, struct xw_error *err)
 
     (void)err;
     xw_vm_read(search->snapshots, id, &vm, &disks, NULL);
-    found = !strcmp(vm ? vm->name : id, search->name);
-    if (found && (!search->id[0] || strcmp(id, search->id) < 0))
-        memcpy(search->id, id, XW_SNAPSHOT_ID_SIZE);
+    found = vm && !strcmp(vm->name, search->name);
+    if (found)
+        memcpy(search->id[0] ? search->rival : search->id, id, XW_SNAPSHOT_ID_SIZE);
     xw_snapshot_vm_free(vm);
     json_decref(disks);
     return 0;
@@ -168,7 +169,17 @@ int xw_vm_find(const struct xw_snapshots *snapshots, const char *name, char id[X
     int rc;
 
     id[0] = '\0';
+    if (xw_snapshot_is_id(name) && snapshots->dirfd >= 0 &&
+        faccessat(snapshots->dirfd, name, F_OK, 0) == 0) {
+        memcpy(id, name, XW_SNAPSHOT_ID_SIZE);
+        return 0;
+    }
     rc = for_each_vm(snapshots, search_one, &search, err);
+    if (!rc && search.rival[0])
+        return xw_error_set(err, EEXIST,
+                            "two VMs that have snapshots are called '%s': name one by its "
+                            "configuration file, or by its id, %s or %s",
+                            name, id, search.rival);
     return rc || id[0] ? rc : -ENOENT;
 }
 

@@ -271,6 +271,39 @@ def known_by_uuid(scratch):
     tap.equal(len(json.loads(vm.does("list", vm.config, "--json"))), 2, "by either disk, without a uuid")
 
 
+def two_of_a_name(scratch):
+    """By a name that two VMs have, neither is touched; by configuration file or id each can be named."""
+    vm = Vm(program, scratch, disks=("xvda",))
+    vm.create("s1")
+    other = Vm(program, scratch, disks=("xvda",))
+    other.state = vm.state
+    other.create("s1")
+    for words in (["list"], ["delete", "web", "s1"], ["revert", "web", "s1"], ["create", "web"]):
+        said, changed = vm.refuses("two VMs that have snapshots are called 'web'", words[0], "web", *words[2:])
+        tap.equal(changed, [], f"{words[0]}: nothing has changed")
+    ids = said.split("by its id, ")[1].split()
+    tap.equal(sorted([ids[0], ids[2]]), sorted(path.name for path in vm.state.glob("[0-9a-f]*")), "the ids are told")
+    vm.does("delete", ids[0], "s1")
+    tap.equal(len(vm.listed()), 1, "one is deleted by the id of its VM")
+    vm.does("delete", "web", "s1")
+    tap.equal(vm.listed(), [], "then the name is clear")
+
+
+def configuration_of_another(scratch):
+    """The file that a VM was named by last has another VM in it by now."""
+    vm = Vm(program, scratch, disks=("xvda",))
+    vm.write()
+    vm.create("s1")
+    vm.write()
+    other = Vm(program, scratch, disks=("xvda",), name="shop")
+    shutil.copy(other.config, vm.config)
+    _, changed = vm.refuses("its configuration file is not known", "create", "web", "s2")
+    tap.equal((changed, other.beside()), ([], [other.disks["xvda"]]), "the other VM is left alone")
+    vm.does("revert", "web", "s1", "--discard-current")
+    vm.back("s1")
+    vm.sound("reverted all the same")
+
+
 def odd_paths(scratch):
     """Symbolic links are followed once; blanks and more are nothing special."""
     vm = Vm(program, scratch, disks=("xvda",), folder=pathlib.Path(scratch, "with a blank, and 'more'"))
@@ -415,7 +448,7 @@ def emptied_records(scratch):
 
 
 TESTS = (made_and_shown, reverted, branched, deleted, renamed, some_disks, dry_runs, found_again, other_disks,
-         known_by_uuid, odd_paths, names_like_ours, templates,
+         known_by_uuid, two_of_a_name, configuration_of_another, odd_paths, names_like_ours, templates,
          templates_of_no_format, templates_by_link, long_chains, internal_snapshots, emptied_records)
 
 if NEEDED:
