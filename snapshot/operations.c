@@ -44,8 +44,8 @@ int xw_snapshot_rename(struct xw_snapshots *snapshots, const char *domain, const
     struct xw_session session = XW_SESSION_INIT;
     int rc = name ? xw_snapshot_name_check(name, err) : 0;
 
-    if (!rc && description && !xw_record_can_hold(description))
-        rc = xw_error_set(err, EINVAL, "the description is not UTF-8");
+    if (!rc && description)
+        rc = xw_snapshot_description_check(description, err);
     if (!rc)
         rc = xw_session_open(&session, snapshots, domain, false, err);
     if (!rc)

@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "host/domain-config.h"
+#include "snapshot/beside.h"
 #include "snapshot/create.h"
 #include "snapshot/mirror.h"
 
@@ -116,6 +117,33 @@ static int add_disk(struct xw_create *create, struct xw_store_disk ***at,
     return xw_error_set(err, ENOMEM, "disk %s: out of memory", from->vdev);
 }
 
+/*
+ * A guest may have one image as two disks. Of one path both go on with what is made; by two hard
+ * links one of them would go on to write to what is kept.
+ */
+static int check_apart(const struct xw_session *session, const struct xw_create *create,
+                       struct xw_error *err)
+{
+    for (const struct xw_store_disk *disk = create->disks; disk; disk = disk->next) {
+        for (const struct xw_store_disk *other = disk->next; other; other = other->next) {
+            if (!strcmp(disk->path, other->path))
+                return xw_error_set(err, EINVAL,
+                                    "disks %s and %s are both '%s': keep one of them, by --disk",
+                                    disk->vdev, other->vdev, disk->path);
+        }
+        for (const struct xw_store_disk *other = session->subject.disks; other;
+             other = other->next) {
+            if (strcmp(disk->path, other->path) != 0 &&
+                xw_beside_is_one_file(disk->path, other->path))
+                return xw_error_set(err, ENOTSUP,
+                                    "disks %s and %s are hard links to one file, '%s' and '%s': "
+                                    "give both disks the same path",
+                                    disk->vdev, other->vdev, disk->path, other->path);
+        }
+    }
+    return 0;
+}
+
 static int choose_disks(const struct xw_session *session, const struct xw_snapshot_create *request,
                         struct xw_create *create, struct xw_error *err)
 {
@@ -129,7 +157,7 @@ static int choose_disks(const struct xw_session *session, const struct xw_snapsh
             rc = add_disk(create, &at, &record_at, disk, request->internal, err);
     }
     if (rc || create->disks)
-        return rc;
+        return rc ? rc : check_apart(session, create, err);
     if (!session->subject.has_disks)
         return xw_error_set(err, ENOENT,
                             "'%s' does not run, and its configuration file is not known: give that "
@@ -219,8 +247,9 @@ int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_cr
     if (!snapshot)
         return xw_error_set(err, ENOMEM, "a snapshot of '%s': out of memory",
                             session->subject.name);
-    if (request->description && !xw_record_can_hold(request->description))
-        return xw_error_set(err, EINVAL, "the description is not UTF-8");
+    rc = request->description ? xw_snapshot_description_check(request->description, err) : 0;
+    if (rc)
+        return rc;
     snapshot->description = strdup(request->description ? request->description : "");
     rc = choose_name(session, request, kind, snapshot->name, err);
     if (!rc)

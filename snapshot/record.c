@@ -11,6 +11,7 @@
 #include "base/json.h"
 
 #define FORMAT 1
+#define DESCRIPTION_MAX 4096 /* a list of many snapshots with theirs can still be shown */
 
 static const char *const consistency_names[] = {
     [XW_CONSISTENCY_OFFLINE] = "offline",     [XW_CONSISTENCY_CRASH] = "crash",
@@ -228,6 +229,16 @@ int xw_snapshot_parse(const json_t *json, const char *where, struct xw_snapshot 
     else
         *ret = snapshot;
     return rc;
+}
+
+int xw_snapshot_description_check(const char *description, struct xw_error *err)
+{
+    if (!xw_record_can_hold(description))
+        return xw_error_set(err, EINVAL, "the description is not UTF-8");
+    if (strlen(description) > DESCRIPTION_MAX)
+        return xw_error_set(err, EINVAL, "the description has more than %d bytes: make it shorter",
+                            DESCRIPTION_MAX);
+    return 0;
 }
 
 bool xw_record_can_hold(const char *text)

@@ -28,6 +28,9 @@ json_t *xw_vm_json(const struct xw_snapshot_vm *vm, json_t *disks); /* disks sta
 /* Whether records, which are JSON, can hold the text. */
 bool xw_record_can_hold(const char *text);
 
+/* -EINVAL where `description` cannot be that of a snapshot. */
+int xw_snapshot_description_check(const char *description, struct xw_error *err);
+
 /* One snapshot of a VM. Writing makes its folder. */
 int xw_snapshot_read(const struct xw_snapshots *snapshots, const char *vm, const char *id,
                      struct xw_snapshot **ret, struct xw_error *err);

@@ -133,7 +133,7 @@ enum xw_quiesce {
 struct xw_snapshot_create {
     const char *domain;
     const char *name;        /* NULL: "snap-" and a number */
-    const char *description; /* NULL: none */
+    const char *description; /* UTF-8, up to 4096 bytes; NULL: none */
     const char *const *vdevs; /* the disks, ends with NULL; NULL: all that can be written */
     enum xw_quiesce quiesce;
     bool memory;    /* its memory too: it can be resumed from just there. It has to run. */

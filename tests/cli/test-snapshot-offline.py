@@ -174,6 +174,10 @@ def renamed(scratch):
     vm.refuses("has a snapshot 's2' already", "rename", vm.config, "fresh", "s2", "--dry-run")
     vm.refuses("cannot be the name of a snapshot", "rename", vm.config, "fresh", "a/b", status=2)
     vm.refuses("give a new name, or --description", "rename", vm.config, "fresh", status=2)
+    for words in (("rename", vm.config, "fresh"), ("create", vm.config, "s3")):
+        vm.refuses("has more than 4096 bytes: make it shorter", *words, "--description", "\1" * 4097)
+    vm.does("rename", vm.config, "fresh", "--description", "\1" * 4096)
+    vm.does("list")
 
 
 def some_disks(scratch):
@@ -188,6 +192,28 @@ def some_disks(scratch):
     vm.sound("reverted: the third disk stays as it is")
     vm.refuses("has no disk 'xvdq' that can be written", "create", vm.config, "--disk", "xvdq")
     vm.configure(disks=dict(vm.disks, xvdb=vm.disks["xvdb"]))
+
+
+def one_image_as_two_disks(scratch):
+    vm = Vm(program, scratch, disks=("xvda",))
+    image, link = vm.disks["xvda"], vm.folder / "link.qcow2"
+    vm.write()
+    vm.configure(disks={"xvda": image, "xvdb": image})
+    _, changed = vm.refuses(f"disks xvda and xvdb are both '{image}': keep one of them, by --disk", "create", vm.config)
+    tap.equal(changed, [], "of one path: nothing has changed")
+    vm.does("create", vm.config, "s1", "--disk", "xvdb")
+    vm.kept["s1"] = {"xvdb": list(vm.present["xvda"])}
+    vm.disks = {"xvdb": image}
+    vm.present = {"xvdb": vm.present["xvda"]}
+    vm.write()
+    vm.sound("of one path, as one disk")
+    vm.revert("s1")
+    vm.delete("s1")
+    os.link(image, link)
+    vm.configure(disks={"xvda": image, "xvdb": link})
+    for more in ((), ("--disk", "xvda")):
+        _, changed = vm.refuses("are hard links to one file", "create", vm.config, *more)
+        tap.equal(changed, [], "hard links: nothing has changed")
 
 
 def dry_runs(scratch):
@@ -447,7 +473,7 @@ def emptied_records(scratch):
     tap.equal(first.does("list", "--tree"), "first\n└─ both  ← present state\n", "one VM is left")
 
 
-TESTS = (made_and_shown, reverted, branched, deleted, renamed, some_disks, dry_runs, found_again, other_disks,
+TESTS = (made_and_shown, reverted, branched, deleted, renamed, some_disks, one_image_as_two_disks, dry_runs, found_again, other_disks,
          known_by_uuid, two_of_a_name, configuration_of_another, odd_paths, names_like_ours, templates,
          templates_of_no_format, templates_by_link, long_chains, internal_snapshots, emptied_records)
 
