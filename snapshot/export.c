@@ -54,17 +54,27 @@ static int start_copy(struct export *export, struct xw_error *err)
                                             inside ? inner : argv, err);
 }
 
+/* In nobody's place. FAT has no links, and NFS no such rename. */
+static int give_name(const struct export *export, struct xw_error *err)
+{
+    if (renameat2(AT_FDCWD, export->part, AT_FDCWD, export->path, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL || link(export->part, export->path) < 0)
+        return xw_error_set_errno(err, "'%s'", export->path);
+    unlink(export->part);
+    return 0;
+}
+
 /* The whole file gets its name; one that has come to be there meanwhile is not touched. */
 static int finish(struct export *export, struct xw_error *err)
 {
     xw_auto_close int fd = open(export->part, O_RDWR | O_CLOEXEC);
+    int rc;
 
     if (fd < 0 || fsync(fd) < 0)
         return xw_error_set_errno(err, "'%s'", export->part);
-    if (link(export->part, export->path) < 0)
-        return xw_error_set_errno(err, "'%s'", export->path);
-    unlink(export->part);
-    return xw_file_sync_folder_of(AT_FDCWD, export->path, err);
+    rc = give_name(export, err);
+    return rc ? rc : xw_file_sync_folder_of(AT_FDCWD, export->path, err);
 }
 
 static int check_copy(struct export *export, struct xw_error *err)
@@ -116,13 +126,15 @@ static const struct xw_operation_class class = {.step = step, .release = release
 
 static int open_target(struct export *export, const char *path, struct xw_error *err)
 {
+    const char *folder = path[0] == '/' ? "" : "./"; /* or it may look like an option, or a URL */
     xw_auto_close int fd = -1;
+    struct stat st;
 
-    if (!(export->path = strdup(path)) || asprintf(&export->part, "%s.part", path) < 0) {
+    if (!(export->path = strdup(path)) || asprintf(&export->part, "%s%s.part", folder, path) < 0) {
         export->part = NULL;
         return xw_error_set(err, ENOMEM, "'%s': out of memory", path);
     }
-    if (access(path, F_OK) == 0)
+    if (lstat(path, &st) == 0)
         return xw_error_set(err, EEXIST, "'%s' is there already", path);
     fd = open(export->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0)
@@ -130,6 +142,11 @@ static int open_target(struct export *export, const char *path, struct xw_error 
     /* It is somebody else's, or that of an export that was killed: not ours to remove. */
     free(export->part);
     export->part = NULL;
+    if (errno == EEXIST)
+        return xw_error_set(err, EEXIST,
+                            "'%s.part' is there already, of an export that was killed perhaps: "
+                            "remove it",
+                            path);
     return xw_error_set_errno(err, "'%s.part'", path);
 }
 

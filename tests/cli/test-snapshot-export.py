@@ -4,6 +4,7 @@
 
 usage: test-snapshot-export.py XENWRIGHT
 """
+import contextlib
 import os
 import subprocess
 import sys
@@ -50,6 +51,20 @@ def mistakes(scratch):
         vm.refuses(said, "export", vm.config, *words)
     tap.equal(there.read_text(), "mine", "the file that was there is as it was")
     tap.equal((vm.folder / "new").exists() or (vm.folder / "new.part").exists(), False, "no file is left")
+    (vm.folder / "late.part").touch()
+    vm.refuses("late.part' is there already, of an export that was killed perhaps: remove it", "export", vm.config, "s1",
+               vm.folder / "late", "-d", "xvda")
+
+
+def odd_names(scratch):
+    """What looks like an option, or like a URL of QEMU's, is a file all the same."""
+    vm = Vm(program, scratch, disks=("xvda",))
+    vm.write()
+    vm.create("s1")
+    with contextlib.chdir(vm.folder):
+        for name in ("-x.qcow2", "nbd:y,z"):
+            vm.does("export", vm.config, "s1", "--", name)
+            tap.equal(content(vm.folder / name), vm.kept["s1"]["xvda"], f"{name}: the content is right")
 
 
 def locked(scratch):
@@ -79,6 +94,6 @@ if NEEDED:
     tap.skip("snapshot export", f"{', '.join(NEEDED)} not installed")
 else:
     with tempfile.TemporaryDirectory() as scratch:
-        for test in (copies, mistakes, locked):
+        for test in (copies, mistakes, odd_names, locked):
             test(scratch)
 tap.end()
