@@ -54,18 +54,26 @@ int xw_snapshot_rename(struct xw_snapshots *snapshots, const char *domain, const
     return rc;
 }
 
-static int recover_vm(struct xw_snapshots *snapshots, const char *vm, uint32_t *found,
-                      struct xw_error *err)
+/* *postponed, where that is not NULL, becomes whether a deletion was left as it is. */
+static int recover_vm(struct xw_snapshots *snapshots, const char *vm, bool *postponed,
+                      uint32_t *found, struct xw_error *err)
 {
     struct xw_session session = XW_SESSION_INIT;
-    int rc = xw_session_open_vm(&session, snapshots, vm, err);
+    int rc;
 
+    session.postpones = postponed;
+    rc = xw_session_open_vm(&session, snapshots, vm, err);
+    if (postponed)
+        *postponed = !rc && xw_journal_pending(session.journal);
     *found += session.recovered;
     xw_session_close(&session);
     return rc == -ESTALE ? 0 : rc;
 }
 
-/* All are tried; the first failure is the one that is told. */
+/*
+ * All are tried; the first failure is the one that is told. Deletions come last: they may copy a
+ * lot, and nothing is wrong with the VM meanwhile. At boot the others are waited for.
+ */
 int xw_snapshot_recover(struct xw_snapshots *snapshots, const char *domain, uint32_t *found,
                         struct xw_error *err)
 {
@@ -73,8 +81,16 @@ int xw_snapshot_recover(struct xw_snapshots *snapshots, const char *domain, uint
     int rc = xw_snapshot_list(snapshots, domain, &vms, err);
 
     *found = 0;
+    for (struct xw_snapshot_vm *vm = vms; vm; vm = vm->next) {
+        bool postponed = false;
+        int failed = recover_vm(snapshots, vm->id, &postponed, found, rc ? NULL : err);
+
+        rc = rc ? rc : failed;
+        if (!postponed)
+            vm->id[0] = '\0'; /* it is done */
+    }
     for (const struct xw_snapshot_vm *vm = vms; vm; vm = vm->next) {
-        int failed = recover_vm(snapshots, vm->id, found, rc ? NULL : err);
+        int failed = vm->id[0] ? recover_vm(snapshots, vm->id, NULL, found, rc ? NULL : err) : 0;
 
         rc = rc ? rc : failed;
     }

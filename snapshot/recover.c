@@ -23,7 +23,7 @@ int xw_recover(struct xw_session *session, struct xw_error *err)
     bool finished, converted = pending && !strcmp(pending, "convert");
     int rc;
 
-    if (!pending)
+    if (!pending || (session->postpones && !strcmp(pending, "delete")))
         return 0;
     session->recovered++;
     if (!strcmp(pending, "create"))

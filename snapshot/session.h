@@ -17,6 +17,7 @@ struct xw_session {
     struct xw_journal *journal;
     struct xw_guest_qemu *qemu; /* while connected; else NULL */
     uint32_t recovered;         /* how many operations had been interrupted */
+    bool postpones;             /* an interrupted deletion is left as it is: it takes long */
 };
 
 #define XW_SESSION_INIT {.lock = XW_LOCK_INIT}

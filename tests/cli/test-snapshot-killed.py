@@ -59,6 +59,25 @@ def walk_recoveries(scratch, template):
         walk_recovery(vm, f"delete {name}", ["delete", vm.config, name], first, [start, without(start, name)], template)
 
 
+def deletions_come_last(scratch):
+    """A VM that stands between two states is not kept waiting for what another one has to copy."""
+    copied, torn = (Vm(program, scratch, name=name) for name in ("a", "b"))
+    torn.state = copied.state
+    for vm in (copied, torn):
+        vm.write()
+        vm.create("s1")
+        vm.write()
+    copied.run("delete", copied.config, "s1", XENWRIGHT_KILL_AT="qcow2/rebased")
+    torn.run("revert", torn.config, "s1", "--discard-current", XENWRIGHT_KILL_AT="swap/moved")
+    torn.back("s1")
+    tap.equal(len(torn.problems_of_present()), 1, "one disk is put back, the other one not")
+    tap.equal(copied.run("recover", XENWRIGHT_KILL_AT="qcow2/copied").returncode, -9, "recover is killed as it copies")
+    tap.equal(torn.problems_of_present(), [], "by then both disks are put back")
+    tap.equal(copied.does("recover"), "1 interrupted operations were finished or undone\n", "the deletion is left")
+    del copied.kept["s1"]
+    tap.equal(copied.problems_of_present(), [], "and goes on")
+
+
 def walk_branches(vm, template):
     vm.revert("s1")
     vm.write()
@@ -78,6 +97,7 @@ else:
         vm = Vm(program, scratch)
         walk_linear(vm, "", pathlib.Path(scratch, "template"))
         walk_branches(vm, pathlib.Path(scratch, "template"))
+        deletions_come_last(scratch)
         walk_running(scratch, pathlib.Path(scratch, "template"))
         walk_recoveries(scratch, pathlib.Path(scratch, "template"))
 tap.end()
