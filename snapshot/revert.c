@@ -197,9 +197,9 @@ static int step(struct xw_operation *operation, struct xw_error *err)
 {
     struct xw_revert *revert = (struct xw_revert *)operation;
     bool begun = revert->awaits_guest;
-    int rc = begun ? 0 : xw_revert_plan(revert, err);
+    int rc = begun || operation->cancelled ? 0 : xw_revert_plan(revert, err);
 
-    if (!rc && !revert->dry_run)
+    if (!rc && (!revert->dry_run || operation->cancelled))
         rc = xw_revert_go(revert, err);
     if (rc < 0 && rc != -ECANCELED && begun && revert->resume)
         xw_error_prefix(err, "the disks of '%s' are reverted, but", revert->session.subject.name);
