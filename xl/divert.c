@@ -35,7 +35,7 @@ static struct path under(const char *root, const char *path)
 /* What our link holds: relative, as links within /usr are, so that it is right under any root. */
 static struct path link_target(void)
 {
-    const char *below = strncmp(XL_OURS, "/usr/", 5) ? NULL : XL_OURS + 5;
+    const char *below = strncmp(XL_OURS, "/usr/", 5) ? NULL : &XL_OURS[5];
 
     return under(below ? "../" : "", below ? below : XL_OURS);
 }
