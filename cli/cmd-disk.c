@@ -19,6 +19,8 @@ static const char *const actions[] = {"start", "status", "stop", NULL};
 
 static json_t *row_of(const struct xw_mirror *mirror)
 {
+    uint64_t per_mille = mirror->total ? mirror->done * 1000 / mirror->total : 0;
+
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:b, s:I}",
                      "domain", mirror->domain,
                      "vdev", mirror->vdev,
@@ -29,8 +31,7 @@ static json_t *row_of(const struct xw_mirror *mirror)
                      "state", xw_mirror_state_name(mirror->state),
                      "done", (json_int_t)mirror->done,
                      "total", (json_int_t)mirror->total,
-                     "percent", mirror->total ? (double)(mirror->done * 1000 / mirror->total) / 10
-                                              : 0.0,
+                     "percent", (double)per_mille / 10,
                      "limit", (json_int_t)mirror->limit,
                      "kept", mirror->kept,
                      "age", (json_int_t)(time(NULL) - mirror->created_ms / 1000));

@@ -123,8 +123,10 @@ static int run(const struct xw_store_disk *disk, const char *const *argv, struct
 /* For "--image-opts", the one way in which "qemu-img snapshot" is told a format. */
 static void describe(const char *image, char out[2 * PATH_MAX + 64])
 {
-    int at = sprintf(out, "driver=qcow2,file.driver=file,file.filename=");
+    static const char head[] = "driver=qcow2,file.driver=file,file.filename=";
+    size_t at = sizeof(head) - 1;
 
+    memcpy(out, head, at);
     for (; *image; image++) {
         if (*image == ',')
             out[at++] = ',';
@@ -329,7 +331,7 @@ static int drop(struct xw_store_disk *disk, struct xw_store_progress *progress,
                 struct xw_error *err)
 {
     char copy[PATH_MAX];
-    bool there;
+    bool there = false;
     int rc;
 
     xw_beside_name(disk, ".new", copy);

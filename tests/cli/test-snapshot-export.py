@@ -13,7 +13,7 @@ import tempfile
 import tap
 from vms import NEEDED, Vm, content
 
-program = sys.argv[1]
+program = os.path.abspath(sys.argv[1])
 
 
 def copies(scratch):
