@@ -38,12 +38,6 @@ static int check_disks_are_present(const struct xw_revert *revert, struct xw_err
 {
     const struct xw_subject *subject = &revert->session.subject;
 
-    if (!subject->has_disks && !revert->discard_current)
-        return xw_error_set(err, ENOENT,
-                            "'%s' does not run, and its configuration file is not known, so its "
-                            "present state cannot be kept: give that file in place of the name, or "
-                            "do without by --discard-current",
-                            subject->name);
     for (const struct xw_store_disk *disk = revert->disks; disk && subject->has_disks;
          disk = disk->next) {
         const struct xw_store_disk *present = subject->disks;
@@ -119,6 +113,10 @@ int xw_revert_plan(struct xw_revert *revert, struct xw_error *err)
                               &revert->target, err);
     if (!rc)
         rc = xw_session_disks_of(&revert->session, revert->target, &revert->disks, err);
+    /* Nobody knows what disks it has now. Those of the snapshot are where they were. */
+    if (!rc && !revert->session.subject.has_disks)
+        rc = xw_session_disks_of(&revert->session, revert->target, &revert->session.subject.disks,
+                                 err);
     if (!rc)
         rc = plan_resume(revert, err);
     if (!rc)
