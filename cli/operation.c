@@ -8,11 +8,31 @@
 
 #include "base/progress.h"
 
+/* At the terminal, by kill(1) or at shutdown, and when the connection to the terminal is lost. */
+static const int endings[] = {SIGINT, SIGTERM, SIGHUP};
+
+enum { ENDINGS = sizeof(endings) / sizeof(endings[0]) };
+
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int number)
 {
     interrupted = number;
+}
+
+/*
+ * The first of them cancels, and the next one ends at once. Whoever has it ignored, as nohup(1) and
+ * a shell in the background do, wants it so.
+ */
+static void catch_endings(struct sigaction old[ENDINGS])
+{
+    const struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+
+    for (size_t i = 0; i < ENDINGS; i++) {
+        sigaction(endings[i], NULL, &old[i]);
+        if (old[i].sa_handler != SIG_IGN)
+            sigaction(endings[i], &action, NULL);
+    }
 }
 
 static void show(struct xw_progress *progress, const struct xw_operation *operation)
@@ -45,13 +65,14 @@ int cli_operation_run(struct cli_call *call, const char *task, struct xw_operati
                       struct xw_error *err)
 {
     struct xw_progress *progress = cli_progress(call, task, 0);
-    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND}, old;
+    struct sigaction old[ENDINGS];
     int rc;
 
     interrupted = 0;
-    sigaction(SIGINT, &action, &old);
+    catch_endings(old);
     rc = step_to_end(progress, operation, err);
-    sigaction(SIGINT, &old, NULL);
+    for (size_t i = 0; i < ENDINGS; i++)
+        sigaction(endings[i], &old[i], NULL);
     xw_progress_end(progress);
     return rc;
 }

@@ -6,6 +6,7 @@ usage: test-snapshot-export.py XENWRIGHT
 """
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,33 +68,64 @@ def odd_names(scratch):
             tap.equal(content(vm.folder / name), vm.kept["s1"]["xvda"], f"{name}: the content is right")
 
 
+@contextlib.contextmanager
+def held_up(vm, **options):
+    """An export to `copy`, by a copier that waits for a line."""
+    tools, gate = vm.folder / "tools", vm.folder / "gate"
+    if not tools.exists():
+        tools.mkdir()
+        os.mkfifo(gate)
+        (tools / "qemu-img").write_text(f"#!/bin/sh\nread line <{gate}\nexec /usr/bin/env PATH='{os.environ['PATH']}' "
+                                        'qemu-img "$@"\n')
+        (tools / "qemu-img").chmod(0o755)
+    environment = dict(os.environ, XENWRIGHT_STATE=str(vm.state), PATH=f"{tools}:{os.environ['PATH']}")
+    with subprocess.Popen([program, "snapshot", "export", str(vm.config), "s1", str(vm.folder / "copy")],
+                          env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          **options) as copying:
+        with open(gate, "w", encoding="utf-8") as hold:  # opens once the copier reads
+            yield copying, hold
+
+
 def locked(scratch):
-    """A snapshot that is being exported is not deleted; the export is held up by a copier that waits."""
+    """A snapshot that is being exported is not deleted."""
     vm = Vm(program, scratch, disks=("xvda",))
     vm.write()
     vm.create("s1")
-    tools, gate = vm.folder / "tools", vm.folder / "gate"
-    tools.mkdir()
-    os.mkfifo(gate)
-    (tools / "qemu-img").write_text(f"#!/bin/sh\nread line <{gate}\nexec /usr/bin/env PATH='{os.environ['PATH']}' "
-                                    'qemu-img "$@"\n')
-    (tools / "qemu-img").chmod(0o755)
-    environment = dict(os.environ, XENWRIGHT_STATE=str(vm.state), PATH=f"{tools}:{os.environ['PATH']}")
-    with subprocess.Popen([program, "snapshot", "export", str(vm.config), "s1", str(vm.folder / "copy")],
-                          env=environment, stdout=subprocess.DEVNULL) as copying:
-        with open(gate, "w", encoding="utf-8") as hold:  # opens once the copier reads
-            vm.refuses("is being exported", "delete", vm.config, "s1")
-            hold.write("go\n")
+    with held_up(vm) as (copying, hold):
+        vm.refuses("is being exported", "delete", vm.config, "s1")
+        hold.write("go\n")
+        hold.flush()
         tap.equal(copying.wait(timeout=60), 0, "the export ends well")
     tap.equal(content(vm.folder / "copy"), vm.kept["s1"]["xvda"], "its copy is right")
     vm.delete("s1")
     vm.sound("after both")
 
 
+def ended(scratch):
+    """By any of the usual signals: what was begun is removed, unless it was started to ignore them."""
+    vm = Vm(program, scratch, disks=("xvda",))
+    vm.write()
+    vm.create("s1")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with held_up(vm) as (copying, _):
+            copying.send_signal(number)
+            said = copying.communicate(timeout=60)[1]
+        left = [path.name for path in vm.folder.glob("copy*")]
+        tap.equal((copying.returncode, left), (1, []), f"ended by {number.name}: it fails, and no file is left")
+        tap.result("was not written: cancelled" in said, f"ended by {number.name}: it says so", said)
+        for name in left:
+            (vm.folder / name).unlink()
+    with held_up(vm, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as (copying, hold):
+        copying.send_signal(signal.SIGHUP)
+        hold.write("go\n")
+        hold.flush()
+        tap.equal(copying.wait(timeout=60), 0, "under nohup it goes on")
+
+
 if NEEDED:
     tap.skip("snapshot export", f"{', '.join(NEEDED)} not installed")
 else:
     with tempfile.TemporaryDirectory() as scratch:
-        for test in (copies, mistakes, odd_names, locked):
+        for test in (copies, mistakes, odd_names, locked, ended):
             test(scratch)
 tap.end()
