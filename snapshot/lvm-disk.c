@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the two stores on LVM have in common. */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "snapshot/lvm.h"
@@ -61,30 +56,6 @@ const struct xw_lvm_volume *xw_lvm_data_find(const struct xw_lvm_disk *of,
     return xw_lvm_find(of->volumes, name);
 }
 
-/* Something else that this host has put on top: partitions by kpartx, another VG's PV, dm-crypt. */
-static int check_nothing_on_it(const struct xw_store_disk *disk, struct xw_error *err)
-{
-    xw_auto_closedir DIR *dir = NULL;
-    struct dirent *entry;
-    struct stat st;
-    char path[64];
-
-    if (stat(disk->path, &st) < 0)
-        return xw_error_set_errno(err, "disk %s: '%s'", disk->vdev, disk->path);
-    snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/holders", major(st.st_rdev),
-             minor(st.st_rdev));
-    dir = opendir(path);
-    while (dir && (entry = readdir(dir))) {
-        if (entry->d_name[0] != '.')
-            return xw_error_set(
-                err, ENOTSUP,
-                "disk %s: this host itself has the device %s on top of '%s': it is not "
-                "the guest's alone, and no snapshot of it can be kept",
-                disk->vdev, entry->d_name, disk->path);
-    }
-    return 0;
-}
-
 static int set_path(struct xw_store_disk *disk, const struct xw_lvm_name *name,
                     struct xw_error *err)
 {
@@ -113,7 +84,7 @@ int xw_lvm_claim(struct xw_store_disk *disk, struct xw_lvm_disk *ret, struct xw_
                           "disk %s: LVM does not show '%s' as a volume that can be used by itself",
                           disk->vdev, disk->path);
     if (!rc)
-        rc = check_nothing_on_it(disk, err);
+        rc = xw_store_check_alone(disk, err);
     if (!rc)
         disk->size = ret->lv->origin_size ? ret->lv->origin_size : ret->lv->size;
     return rc;
@@ -137,19 +108,6 @@ int xw_lvm_place(struct xw_store_disk *disk, struct xw_error *err)
         disk->vdev, disk->data + strlen("/dev/"));
 }
 
-/*
- * blkback goes past the page cache, QEMU through it. lvcreate flushes it too, but only while the
- * guest stands still; what is flushed here is done by then.
- */
-static int flush(const struct xw_store_disk *disk, struct xw_error *err)
-{
-    xw_auto_close int fd = open(disk->path, O_RDONLY | O_CLOEXEC);
-
-    if (fd >= 0 && fdatasync(fd) == 0)
-        return 0;
-    return xw_error_set_errno(err, "disk %s: '%s' cannot be flushed", disk->vdev, disk->path);
-}
-
 int xw_lvm_gone(const struct xw_store_disk *disk, const char *what, struct xw_error *err)
 {
     return xw_error_set(err, ENOENT, "disk %s: there is no LV '%s'", disk->vdev, what);
@@ -170,7 +128,7 @@ int xw_lvm_prepare(struct xw_store_disk *disk,
     if (rc)
         return rc;
     disk->size = of.lv->size;
-    return of.lv->active ? flush(disk, err) : 0;
+    return of.lv->active ? xw_store_flush(disk, err) : 0;
 }
 
 static bool goes_through_page_cache(const struct xw_store_disk *disk)
@@ -184,7 +142,7 @@ int xw_lvm_take(const struct xw_store_disk *disk, const char *const *more, struc
     const char *argv[9 + XW_LVM_TAKE_WORDS] = {"lvcreate", "-qq",          "--snapshot", "--name",
                                                name,       "--permission", "r"};
     size_t count = 7;
-    int rc = goes_through_page_cache(disk) ? flush(disk, err) : 0;
+    int rc = goes_through_page_cache(disk) ? xw_store_flush(disk, err) : 0;
 
     if (rc)
         return rc;

@@ -168,7 +168,7 @@ struct xw_store {
 
     /*
      * disk->data is to be read (on), or is no longer. NULL: it always can be. Several may read it
-     * at a time.
+     * at a time. May put the path that serves for reading in place of disk->data.
      */
     int (*expose)(struct xw_store_disk *disk, bool on, struct xw_error *err);
 
@@ -191,6 +191,19 @@ const struct xw_store *xw_store_find(const char *name);
 
 /* Set disk->store to the first that claims it; else -ENOTSUP with the reason. */
 int xw_store_choose(struct xw_store_disk *disk, struct xw_error *err);
+
+/*
+ * -ENOTSUP where this host itself has put something on top of a disk that is a block device:
+ * partitions by kpartx, a PV of LVM, dm-crypt.
+ */
+int xw_store_check_alone(const struct xw_store_disk *disk, struct xw_error *err);
+
+/*
+ * Bring what is in the page cache of a block device to it. blkback goes past that cache, QEMU (also
+ * where it emulates a disk) through it. Snapshots of LVM flush it too, but only while the guest
+ * stands still; what is flushed before is done by then.
+ */
+int xw_store_flush(const struct xw_store_disk *disk, struct xw_error *err);
 
 /* A copy of the strings, to be freed with xw_store_disk_free(). NULL: out of memory. */
 struct xw_store_disk *xw_store_disk_new(const char *vdev, const char *path, const char *format,

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "snapshot/lvm.h"
+#include "snapshot/rbd.h"
 
 void xw_subject_free(struct xw_subject *subject)
 {
@@ -25,9 +26,11 @@ void xw_subject_free(struct xw_subject *subject)
 }
 
 /*
- * For files links are followed, since what is renamed and made beside it is the file. A block
- * device keeps a name: that of LVM is a link to one that changes; of the names that it has, it is
- * always the same one. A name without a slash in front is beneath /dev, as the block script has it.
+ * The file that a disk's name leads to. For files links are followed, since what is renamed and
+ * made beside it is the file. A block device keeps a name: that of LVM or RBD is a link to one that
+ * changes; of the names that it has, it is always the same one. A name without a slash in front is
+ * beneath /dev, as the block script has it. What is not there (yet: a revert may have been
+ * interrupted) is fine here.
  */
 int xw_subject_resolve(const char *vdev, const char *target, char out[PATH_MAX],
                        struct xw_error *err)
@@ -46,6 +49,7 @@ int xw_subject_resolve(const char *vdev, const char *target, char out[PATH_MAX],
                    : xw_error_set_errno(err, "disk %s: '%s'", vdev, given);
     memcpy(out, given, strlen(given) + 1);
     xw_lvm_canonical(out);
+    xw_rbd_canonical(out);
     return 0;
 }
 
