@@ -78,6 +78,7 @@ static int check_image(const struct xw_store_disk *disk, const struct xw_qcow2_h
                        struct xw_error *err)
 {
     size_t length = strlen(disk->path);
+    int rc;
 
     if (header->encrypted || header->external_data)
         return xw_error_set(err, ENOTSUP, "disk %s: '%s' %s: no snapshot of it can be kept",
@@ -89,7 +90,8 @@ static int check_image(const struct xw_store_disk *disk, const struct xw_qcow2_h
                             "disk %s: '%s' has snapshots that are files beside it: none can be "
                             "made inside of it; leave out --internal",
                             disk->vdev, disk->path);
-    return check_size(disk, err);
+    rc = xw_qcow2_check_below(disk, *header, err);
+    return rc ? rc : check_size(disk, err);
 }
 
 static int claims(struct xw_store_disk *disk, struct xw_error *err)

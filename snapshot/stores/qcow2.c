@@ -33,9 +33,8 @@ static bool is_relative(const char *name)
     return name[0] && name[0] != '/' && name[strcspn(name, ":/")] != ':';
 }
 
-/* Can the image be opened by another name, and with one more image on top of it? */
-static int check_below(const struct xw_store_disk *disk, struct xw_qcow2_header header,
-                       struct xw_error *err)
+int xw_qcow2_check_below(const struct xw_store_disk *disk, struct xw_qcow2_header header,
+                         struct xw_error *err)
 {
     char path[PATH_MAX], below[PATH_MAX];
 
@@ -86,7 +85,7 @@ static int claims(struct xw_store_disk *disk, struct xw_error *err)
         return rc;
     }
     disk->size = header.size;
-    return check_below(disk, header, err);
+    return xw_qcow2_check_below(disk, header, err);
 }
 
 int xw_qcow2_stands_on(const struct xw_store_disk *disk, const char *path, const char *backing,

@@ -75,6 +75,10 @@ int xw_qcow2_finish_swap(const struct xw_store_disk *disk, struct xw_error *err)
 int xw_qcow2_find_child(const struct xw_store_disk *disk, char child[PATH_MAX],
                         struct xw_error *err);
 
+/* Refuse an image that cannot be opened by another name, or with one more image on top of it. */
+int xw_qcow2_check_below(const struct xw_store_disk *disk, struct xw_qcow2_header header,
+                         struct xw_error *err);
+
 /* The file that `backing`, as it is written in `image`, is to QEMU. false: the path is too long. */
 bool xw_qcow2_backing_path(const char *image, const char *backing, char out[PATH_MAX]);
 

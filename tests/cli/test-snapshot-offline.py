@@ -423,9 +423,10 @@ def templates_by_link(scratch):
     make_image(image, "-F", "qcow2", "-b", "base.qcow2")
     vm.configure(disks={"xvda": links / "web.qcow2"})
     (links / "web.qcow2").symlink_to(image)
-    _, changed = vm.refuses("is a link in another folder, where QEMU looks for what it stands on ('base.qcow2')",
-                            "create", vm.config, "s1")
-    tap.equal((changed, content(links / "web.qcow2")[5]), ([], 77), "nothing has changed, and it stands on the right one")
+    for more in ((), ("--internal",)):
+        _, changed = vm.refuses("is a link in another folder, where QEMU looks for what it stands on ('base.qcow2')",
+                                "create", vm.config, "s1", *more)
+        tap.equal((changed, content(links / "web.qcow2")[5]), ([], 77), "nothing has changed, nor what it stands on")
     qemu("qemu-img", "rebase", "-u", "-F", "qcow2", "-b", links / "base.qcow2", image)
     vm.does("create", vm.config, "s1")
     tap.equal(content(links / "web.qcow2")[5], 77, "by its whole path it is the right one from everywhere")
