@@ -59,11 +59,12 @@ list_thousand() { dom0 command env XENWRIGHT_STATE=/root/thousand xenwright snap
 list_none() { dom0 command env XENWRIGHT_STATE=/root/none xenwright snapshot list; }
 
 lists() {
-    off_config many format=qcow2,vdev=xvda,target=/srv/many >>"$log" 2>&1
-    bench_in sh -exc 'qemu-img create -q -f qcow2 /srv/many 64M
-        export XENWRIGHT_STATE=/root/thousand
-        xenwright snapshot create /root/many.cfg first
-        python3 /root/snapshot-dom0.py make-thousand $XENWRIGHT_STATE many' >>"$log" 2>&1
+    {
+        off_config many format=qcow2,vdev=xvda,target=/srv/many
+        bench_in sh -exc 'qemu-img create -q -f qcow2 /srv/many 64M
+            XENWRIGHT_STATE=/root/thousand xenwright snapshot create /root/many.cfg first'
+        dom0 make-thousand /root/thousand
+    } >>"$log" 2>&1
     told "list of 1,000 snapshots" list_thousand "list of none" list_none "the command"
 }
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One round of a measurement of bench/snapshot*.sh, in the dom0 of a lab: prints its numbers, in milliseconds.
+"""The measurements of bench/snapshot*.sh, in the dom0 of a lab.
 
-usage: snapshot-dom0.py MEASURE ARGUMENT...
+Each line of its input, "MEASURE ARGUMENT..." with a shell's quotes, is one round; it answers "ok NUMBER...", in
+milliseconds, or "failed WHY". So a round costs no start of a program of ours.
 
 Of a standstill these are: for how long the guest was held as the one that held it tells, and the longest gap
 between two writes of the guest as it sees it itself ("-" where nobody tells). Of a command it is its time.
@@ -11,6 +12,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -152,8 +154,8 @@ def command(*words):
     return [f"{timed(lambda: run(*words)):.1f}"]
 
 
-def make_thousand(state, guest):
-    """Records of 999 more snapshots, as of the one that the guest has."""
+def make_thousand(state):
+    """Records of 999 more snapshots, as of the one that the only VM has."""
     vm, = [name for name in os.listdir(state) if os.path.exists(f"{state}/{name}/vm.json")]
     first, = [name for name in os.listdir(f"{state}/{vm}") if os.path.exists(f"{state}/{vm}/{name}/snapshot.json")]
     with open(f"{state}/{vm}/{first}/snapshot.json", encoding="utf-8") as file:
@@ -166,14 +168,22 @@ def make_thousand(state, guest):
                        created_ms=record["created_ms"] + number)
         with open(folder + "/snapshot.json", "w", encoding="utf-8") as file:
             json.dump(changed, file)
-    count = len(json.loads(run("xenwright", "snapshot", "list", guest, "--json")))
-    if count != 1000:
-        raise RuntimeError(f"{count} snapshots")
-    return [str(count)]
+    listed = json.loads(run("env", f"XENWRIGHT_STATE={state}", "xenwright", "snapshot", "list", "--json"))
+    return [str(len(listed))]
 
 
 MEASURES = {"idle": idle, "ours": ours, "bare-qcow2": bare_qcow2, "bare-lvm": bare_lvm, "bare-clone": bare_clone,
             "xl-save": xl_save, "command": command, "make-thousand": make_thousand}
 
+
+def answer(line):
+    words = shlex.split(line)
+    try:
+        return ["ok", *MEASURES[words[0]](*words[1:])]
+    except (OSError, RuntimeError, ValueError, IndexError, KeyError, subprocess.SubprocessError) as error:
+        return ["failed", line.strip() + ":", repr(error)]
+
+
 if __name__ == "__main__":
-    print(*MEASURES[sys.argv[1]](*sys.argv[2:]))
+    for request in sys.stdin:
+        print(*answer(request), flush=True)

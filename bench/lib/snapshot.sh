@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2016,SC2034 # log, rounds and the functions are those of bench/run; dom0 expands
+# shellcheck shell=bash disable=SC2154,SC2016,SC2034 # log and rounds are those of bench/run; dom0 expands
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What the areas of snapshots share: a lab with all kinds of storage, guests, and the program that measures in dom0.
 
@@ -6,7 +6,25 @@ lab=bench
 trap 'xenwright lab down "$lab" >/dev/null 2>&1 || true' EXIT
 
 bench_in() { xenwright lab exec "$lab" -- "$@"; }
-dom0() { bench_in python3 /root/snapshot-dom0.py "$@"; }
+
+# What measures in dom0 runs all the time.
+start_measuring() {
+    xenwright lab cp "$here/lib/snapshot-dom0.py" "$lab:/root/"
+    coproc MEASURE { bench_in python3 -u /root/snapshot-dom0.py; }
+    exec {to}>&"${MEASURE[1]}" {from}<&"${MEASURE[0]}"
+}
+
+# dom0 MEASURE ARGUMENT…: one round; its numbers.
+dom0() {
+    local answer
+    printf '%q ' "$@" >&"$to"
+    echo >&"$to"
+    read -r answer <&"$from" || return
+    case $answer in
+    'ok '*) echo "${answer#ok }" ;;
+    *) echo "$answer" >&2 && return 1 ;;
+    esac
+}
 
 # guest NAME DISK…: a PVH guest, its disks as xl takes them.
 guest() {
@@ -57,7 +75,7 @@ storage() {
 prepare() {
     {
         xenwright lab up "$lab" --with btrfs --with libvirt --with lvm
-        xenwright lab cp "$here/lib/snapshot-dom0.py" "$lab:/root/"
         storage
+        start_measuring
     } >>"$log" 2>&1
 }
