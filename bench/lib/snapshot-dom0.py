@@ -150,6 +150,56 @@ def xl_save(guest, disk, file):
     return numbers
 
 
+def until_ready(guest):
+    while True:
+        qmp = Qmp(guest)
+        jobs = qmp("query-jobs")
+        qmp.close()
+        if jobs and all(job["status"] == "ready" for job in jobs):
+            return
+        if not jobs or any(job["status"] == "concluded" for job in jobs):
+            raise RuntimeError(f"the mirror has ended: {jobs}")
+        time.sleep(0.02)
+
+
+def ours_mirror(guest, disk, target):
+    """Until it is in step, as QEMU tells."""
+
+    def action():
+        run("xenwright", "disk", "mirror", "start", guest, disk, target)
+        until_ready(guest)
+
+    took = timed(action)
+    run("xenwright", "disk", "mirror", "stop", guest, disk)
+    os.unlink(target)
+    return [f"{took:.1f}"]
+
+
+def bare_mirror(guest, disk, target):
+    node = f"bare{time.time_ns()}"
+
+    def action():
+        qmp = Qmp(guest)
+        source, = [block["inserted"] for block in qmp("query-block")
+                   if block["inserted"]["node-name"].startswith(disk + "-")]
+        run("qemu-img", "create", "-q", "-f", "qcow2", target, str(source["image"]["virtual-size"]))
+        qmp("blockdev-add", **{"driver": "qcow2", "node-name": node,
+                               "file": {"driver": "file", "filename": target}})
+        qmp("blockdev-mirror", **{"job-id": node, "device": source["node-name"], "target": node, "sync": "full"})
+        qmp.close()
+        until_ready(guest)
+
+    took = timed(action)
+    qmp = Qmp(guest)
+    qmp("job-cancel", id=node)
+    while qmp("query-jobs"):
+        time.sleep(0.02)
+    qmp("blockdev-del", **{"node-name": node})
+    qmp.close()
+    os.unlink(target)
+    return [f"{took:.1f}"]
+
+
 def command(*words):
     return [f"{timed(lambda: run(*words)):.1f}"]
 
@@ -173,7 +223,8 @@ def make_thousand(state):
 
 
 MEASURES = {"idle": idle, "ours": ours, "bare-qcow2": bare_qcow2, "bare-lvm": bare_lvm, "bare-clone": bare_clone,
-            "xl-save": xl_save, "command": command, "make-thousand": make_thousand}
+            "xl-save": xl_save, "ours-mirror": ours_mirror, "bare-mirror": bare_mirror,
+            "command": command, "make-thousand": make_thousand}
 
 
 def answer(line):
