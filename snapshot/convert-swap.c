@@ -345,6 +345,12 @@ int xw_recover_convert(struct xw_session *session, struct xw_error *err)
     struct xw_convert convert = {0};
     int rc = read_convert(xw_journal_args(session->journal), &convert, err);
 
+    if (!rc && access(convert.disk->path, F_OK) < 0)
+        rc = xw_error_set(err, ENODEV,
+                          "disk %s: '%s' is not there: is its file system mounted? Where it is "
+                          "gone for good, remove '%s/%s'",
+                          convert.disk->vdev, convert.disk->path, session->snapshots->state,
+                          session->subject.vm->id);
     if (!rc)
         rc = recover(session, &convert, err);
     xw_convert_free(&convert);

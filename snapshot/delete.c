@@ -178,6 +178,9 @@ static int next_snapshot(struct removal *removal, struct xw_error *err)
     rc = xw_snapshot_read(removal->session.snapshots, removal->session.subject.vm->id,
                           removal->ids[removal->count - 1], &removal->snapshot, err);
     if (!rc)
+        rc = xw_recover_check_there(&removal->session, removal->snapshot, true,
+                                    removal->snapshot->id, err);
+    if (!rc)
         rc = xw_session_disks_of(&removal->session, removal->snapshot, &removal->disks, err);
     if (!rc && !removal->session.subject.running)
         rc = xw_disks_check_idle(removal->session.snapshots, removal->disks, err);

@@ -24,6 +24,14 @@ int xw_recover_convert(struct xw_session *session, struct xw_error *err);
 /* The stores drop these disks of a snapshot, however long that takes. */
 int xw_recover_drop(struct xw_session *session, struct xw_store_disk *disks, struct xw_error *err);
 
+/*
+ * -ENODEV where neither the image of a disk nor what was kept of it is there: its file system is
+ * not mounted, and what is asked of the stores then would be taken for done. `all`: of all disks.
+ * `record` is what can be removed, beneath the VM's folder, where they are gone for good.
+ */
+int xw_recover_check_there(const struct xw_session *session, const struct xw_snapshot *snapshot,
+                           bool all, const char *record, struct xw_error *err);
+
 /* The snapshot that the pending operation is about, from its arguments. Free with
  * xw_snapshot_free(). */
 int xw_recover_snapshot(const struct xw_session *session, struct xw_snapshot **ret,

@@ -78,6 +78,33 @@ def deletions_come_last(scratch):
     tap.equal(copied.problems_of_present(), [], "and goes on")
 
 
+def not_mounted(scratch):
+    """What is looked for on a file system that is not there yet is not taken for done; later it goes on."""
+    for first, words in (("qcow2/renamed:1", ["create", "s2"]), ("swap/moved:1", ["revert", "s1", "--discard-current"]),
+                         ("qcow2/copied:1", ["delete", "s1"]), (None, ["delete", "s1"])):
+        vm = Vm(program, scratch)
+        vm.content = quick_content
+        vm.write()
+        vm.create("s1")
+        vm.write()
+        start = snapshots(vm)
+        command = [words[0], vm.config, *words[1:]]
+        if first:
+            vm.run(*command, XENWRIGHT_KILL_AT=first)
+        away = vm.images.with_name("away")
+        vm.images.rename(away)
+        vm.images.mkdir()
+        done = vm.run("recover") if first else vm.run(*command)
+        tap.result(done.returncode == 1 and "is its file system mounted?" in done.stderr,
+                   f"{words[0]}, nothing is mounted: it fails", done.stdout + done.stderr)
+        vm.images.rmdir()
+        away.rename(vm.images)
+        vm.does("recover")
+        ends = {"create": start, "revert": reverted(start, "s1"), "delete": without(start, "s1") if first else start}
+        vm.kept, vm.present = ends[words[0]]
+        vm.sound(f"{words[0]}, mounted again")
+
+
 def walk_branches(vm, template):
     vm.revert("s1")
     vm.write()
@@ -98,6 +125,7 @@ else:
         walk_linear(vm, "", pathlib.Path(scratch, "template"))
         walk_branches(vm, pathlib.Path(scratch, "template"))
         deletions_come_last(scratch)
+        not_mounted(scratch)
         walk_running(scratch, pathlib.Path(scratch, "template"))
         walk_recoveries(scratch, pathlib.Path(scratch, "template"))
 tap.end()
