@@ -18,9 +18,16 @@
 static int open_journal(struct xw_session *session, struct xw_error *err)
 {
     char path[XW_SNAPSHOT_ID_SIZE + 16];
+    int rc;
 
     snprintf(path, sizeof(path), "%s/journal", session->subject.vm->id);
-    return xw_journal_open(session->snapshots->dirfd, path, &session->journal, err);
+    rc = xw_journal_open(session->snapshots->dirfd, path, &session->journal, err);
+    if (rc == -EBADMSG)
+        xw_error_prefix(err,
+                        "whether a command was interrupted cannot be told; see that the disks of "
+                        "'%s' are right, then remove '%s/%s'",
+                        session->subject.name, session->snapshots->state, path);
+    return rc;
 }
 
 int xw_session_reload(struct xw_session *session, struct xw_error *err)

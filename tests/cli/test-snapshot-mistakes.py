@@ -203,6 +203,8 @@ def damaged_journal(scratch):
         for words in (["create", vm.config], ["revert", vm.config, "s1"], ["delete", vm.config, "s1"],
                       ["rename", vm.config, "s1", "x"], ["recover"]):
             refused(vm, said, *words)
+            if what != "later":
+                refused(vm, f"then remove '{file}'", *words)
     file.write_text(whole[:len(whole) // 2])
     done = vm.run("recover")
     tap.equal((done.returncode, done.stderr), (0, ""), "a journal that was cut off is a kill: it is recovered")
