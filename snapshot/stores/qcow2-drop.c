@@ -195,12 +195,24 @@ static int go_on_copied(struct xw_store_disk *disk, const char *copy,
     return rc ? rc : 1;
 }
 
+/* The copy is from when the image was written to last; see was_written. */
+static int date_copy(const struct xw_store_disk *disk, const char *copy, struct xw_error *err)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, disk->seen.st_mtim};
+
+    if (utimensat(AT_FDCWD, copy, times, 0) == 0)
+        return 0;
+    return xw_error_set_errno(err, "disk %s: the time of '%s'", disk->vdev, copy);
+}
+
 static int go_on_rebased(struct xw_store_disk *disk, const char *copy, struct xw_error *err)
 {
     int rc;
 
     xw_kill_point("qcow2/rebased");
-    rc = xw_qcow2_sync_copy(disk, copy, err);
+    rc = date_copy(disk, copy, err);
+    if (!rc)
+        rc = xw_qcow2_sync_copy(disk, copy, err);
     xw_kill_point("qcow2/copy-synced");
     if (!rc)
         rc = xw_qcow2_check_unchanged(disk, err);
@@ -238,6 +250,42 @@ int xw_qcow2_finish_swap(const struct xw_store_disk *disk, struct xw_error *err)
     xw_beside_name(disk, ".new", copy);
     return access(copy, F_OK) == 0 ? xw_beside_unswap(disk, copy, err)
                                    : xw_beside_swap(disk, copy, err);
+}
+
+/*
+ * Since it has got or lost a name, or another time? All of them change the one of the inode; a
+ * write sets both to the same.
+ */
+static bool was_written(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && st.st_mtim.tv_sec == st.st_ctim.tv_sec &&
+           st.st_mtim.tv_nsec == st.st_ctim.tv_nsec;
+}
+
+/*
+ * A kill came after the copy had taken the image's place, and before it was looked who has the old
+ * image open. A VM that had opened that just before has written to it, and has ended by now: that
+ * is the present state. Where somebody has it open still, xw_beside_swap sees to it.
+ */
+static int put_back_written(const struct xw_store_disk *disk, struct xw_error *err)
+{
+    char old[PATH_MAX], copy[PATH_MAX];
+
+    xw_beside_name(disk, ".old", old);
+    xw_beside_name(disk, ".new", copy);
+    if (access(copy, F_OK) == 0 || !was_written(old) || xw_file_user(old, NULL, NULL) > 0)
+        return 0;
+    if (was_written(disk->path) || xw_file_user(disk->path, NULL, NULL) > 0)
+        return xw_error_set(err, EBUSY,
+                            "disk %s: a VM has written to '%s', and one to '%s', which was in its "
+                            "place before: keep the right one there, and move the other away",
+                            disk->vdev, disk->path, old);
+    if (rename(old, disk->path) < 0)
+        return xw_error_set_errno(err, "disk %s: '%s' cannot be put back to '%s'", disk->vdev, old,
+                                  disk->path);
+    return xw_file_sync_folder_of(AT_FDCWD, disk->path, err);
 }
 
 static int refuse_stranger(const struct xw_store_disk *disk, const char *child,
@@ -323,6 +371,8 @@ int xw_qcow2_drop(struct xw_store_disk *disk, struct xw_store_progress *progress
     rc = disk->qemu ? xw_qcow2_live_go_on(disk, progress, err) : 0;
     if (!rc)
         rc = check_internal(disk, err);
+    if (!rc)
+        rc = put_back_written(disk, err);
     if (!rc)
         rc = xw_qcow2_finish_swap(disk, err);
     if (!rc)

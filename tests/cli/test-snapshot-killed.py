@@ -59,6 +59,22 @@ def walk_recoveries(scratch, template):
         walk_recovery(vm, f"delete {name}", ["delete", vm.config, name], first, [start, without(start, name)], template)
 
 
+def written_before_the_copy_came(scratch):
+    """A VM has opened the image just before a copy took its place, and we are killed before that is noticed."""
+    vm = Vm(program, scratch, disks=("xvda",))
+    vm.write()
+    vm.create("s1")
+    vm.write()
+    vm.run("delete", vm.config, "s1", XENWRIGHT_KILL_AT="swap/moved")
+    copy, image = vm.disks["xvda"], next(vm.images.glob("*.old"))
+    vm.disks["xvda"] = image  # what that VM has open, whatever it is called by now
+    vm.write()
+    vm.disks["xvda"] = copy
+    vm.does("recover")
+    del vm.kept["s1"]
+    vm.sound("what it has written is there")
+
+
 def deletions_come_last(scratch):
     """A VM that stands between two states is not kept waiting for what another one has to copy."""
     copied, torn = (Vm(program, scratch, name=name) for name in ("a", "b"))
@@ -124,6 +140,7 @@ else:
         vm = Vm(program, scratch)
         walk_linear(vm, "", pathlib.Path(scratch, "template"))
         walk_branches(vm, pathlib.Path(scratch, "template"))
+        written_before_the_copy_came(scratch)
         deletions_come_last(scratch)
         not_mounted(scratch)
         walk_running(scratch, pathlib.Path(scratch, "template"))
