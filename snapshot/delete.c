@@ -4,6 +4,7 @@
  * moment all data that anybody needs is in one of the two places.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +12,14 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <xenwright/domain.h>
+
 #include "base/cleanup.h"
 #include "base/operation.h"
+#include "host/qmp.h"
 #include "snapshot/recover.h"
+
+#define QUERY_MS 10000
 
 struct removal {
     struct xw_operation operation; /* first */
@@ -121,6 +127,40 @@ int xw_recover_drop(struct xw_session *session, struct xw_store_disk *disks, str
     return rc;
 }
 
+/* libxl stops a guest's QEMU only while it saves it, and that guest is suspended. */
+static bool is_being_saved(const struct xw_session *session)
+{
+    struct xw_domain *domain = NULL;
+    char domid[16];
+    bool saved;
+
+    snprintf(domid, sizeof(domid), "%" PRIu32, session->subject.domid);
+    if (xw_domain_find(session->snapshots->host, domid, &domain, NULL))
+        return false;
+    saved = domain->shutdown == XW_SHUTDOWN_SUSPEND;
+    xw_domain_free(domain);
+    return saved;
+}
+
+/*
+ * A deletion stops the guest's QEMU for a moment, to have it write all it keeps in memory. Killed
+ * in that moment it leaves a guest that runs and whose disks do not answer.
+ */
+static int wake_qemu(struct xw_session *session, struct xw_store_disk *disks, struct xw_error *err)
+{
+    xw_auto_json json_t *status = NULL;
+    int rc = xw_session_connect_if_alive(session, disks, err);
+
+    if (!rc && session->qemu)
+        rc = xw_qmp_execute(xw_guest_qemu_qmp(session->qemu), "query-status", NULL, QUERY_MS,
+                            &status, err);
+    if (!rc && status && !json_is_true(json_object_get(status, "running")) &&
+        !is_being_saved(session))
+        rc = xw_qmp_execute(xw_guest_qemu_qmp(session->qemu), "cont", NULL, QUERY_MS, NULL, err);
+    xw_session_disconnect(session, disks);
+    return rc;
+}
+
 int xw_recover_delete(struct xw_session *session, struct xw_error *err)
 {
     struct xw_store_disk *disks = NULL;
@@ -129,6 +169,8 @@ int xw_recover_delete(struct xw_session *session, struct xw_error *err)
 
     if (!rc)
         rc = xw_session_disks_of(session, gone, &disks, err);
+    if (!rc)
+        rc = wake_qemu(session, disks, err);
     if (!rc)
         rc = xw_recover_drop(session, disks, err);
     if (rc)

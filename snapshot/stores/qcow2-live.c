@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/killpoint.h"
 #include "host/guest-qemu.h"
 #include "host/standstill.h"
 #include "snapshot/stores/qcow2.h"
@@ -406,6 +407,7 @@ static int flush_all(const struct xw_store_disk *disk, struct xw_error *err)
         rc = xw_standstill_begin(&standstill, err);
     if (!rc)
         rc = command(disk, "stop", NULL, err);
+    xw_kill_point("qcow2/stopped");
     if (!rc)
         rc = command(disk, "cont", NULL, err);
     if (!rc)
