@@ -19,9 +19,9 @@ static const char *const actions[] = {"start", "status", "stop", NULL};
 
 static json_t *row_of(const struct xw_mirror *mirror)
 {
-    uint64_t per_mille = mirror->total ? mirror->done * 1000 / mirror->total : 0;
+    uint64_t percent = mirror->total ? mirror->done * 100 / mirror->total : 0;
 
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:b, s:I}",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:I}",
                      "domain", mirror->domain,
                      "vdev", mirror->vdev,
                      "path", mirror->path,
@@ -31,7 +31,7 @@ static json_t *row_of(const struct xw_mirror *mirror)
                      "state", xw_mirror_state_name(mirror->state),
                      "done", (json_int_t)mirror->done,
                      "total", (json_int_t)mirror->total,
-                     "percent", (double)per_mille / 10,
+                     "percent", (json_int_t)percent,
                      "limit", (json_int_t)mirror->limit,
                      "kept", mirror->kept,
                      "age", (json_int_t)(time(NULL) - mirror->created_ms / 1000));
@@ -49,8 +49,7 @@ static int show(struct cli_call *call, struct xw_snapshots *snapshots, struct xw
     };
     struct xw_mirror *mirrors;
     json_t *rows;
-    int rc = xw_mirror_list(snapshots, cli_argument(call, 1), cli_argument(call, 2), &mirrors,
-                            err);
+    int rc = xw_mirror_list(snapshots, cli_argument(call, 1), cli_argument(call, 2), &mirrors, err);
 
     if (rc)
         return rc;
@@ -196,8 +195,8 @@ static int check_words(struct cli_call *call, const char *action, struct xw_erro
         return cli_misuse(call, err, "stop takes DOMAIN VDEV, and may take TARGET");
     if (!strcmp(action, "status") && count > 3)
         return cli_misuse(call, err, "status takes DOMAIN and VDEV at most");
-    if (!starts && (cli_flag(call, "wait") || cli_flag(call, "bandwidth") ||
-                    cli_flag(call, "format")))
+    if (!starts &&
+        (cli_flag(call, "wait") || cli_flag(call, "bandwidth") || cli_flag(call, "format")))
         return cli_misuse(call, err, "--wait, --bandwidth and --format are of use with start only");
     if (cli_flag(call, "abandon") && strcmp(action, "stop") != 0)
         return cli_misuse(call, err, "--abandon is of use with stop only");
@@ -206,8 +205,8 @@ static int check_words(struct cli_call *call, const char *action, struct xw_erro
 
 static int run_mirror(struct cli_call *call, struct xw_error *err)
 {
-    static int (*const runs[])(struct cli_call *, struct xw_snapshots *, struct xw_error *) = {
-        start, show, stop};
+    static int (*const runs[])(struct cli_call *, struct xw_snapshots *,
+                               struct xw_error *) = {start, show, stop};
     const char *action = cli_argument(call, 0);
     struct cli_snapshots open;
     size_t i = 0;
@@ -231,7 +230,8 @@ static const struct cli_command mirror = {
     .verb = "mirror",
     .purpose = "Keep a copy of a running guest's disk, in step with it",
     .description =
-        "start: all of the disk is copied to TARGET, a file here or HOST:PATH through ssh, and then "
+        "start: all of the disk is copied to TARGET, a file here or HOST:PATH through ssh, and "
+        "then "
         "whatever the guest writes. The guest never waits for the target; where that cannot be "
         "written to for a while, what changed meanwhile is copied later.\n\n"
         "status: the mirrors of this host, of a domain or of a disk.\n\n"

@@ -14,6 +14,10 @@
 #define END_MS 600000
 #define LOOK_MS 20
 
+/* A connection is not kept for longer, since libxl waits for it; then one is made for each look. */
+#define HOLD_MS 1000
+#define LONG_LOOK_MS 200
+
 static const char *const state_names[] = {
     [XW_MIRROR_COPYING] = "copying",
     [XW_MIRROR_READY] = "in step",
@@ -47,23 +51,45 @@ static void pause_between_looks(void)
     poll(NULL, 0, LOOK_MS);
 }
 
-static int wait_ended(struct xw_guest_qemu *qemu, const struct xw_mirror *mirror, int64_t deadline,
-                      struct xw_error *err)
+/* 1: it has not ended yet, and may. */
+static int look_at_end(struct xw_guest_qemu *qemu, const struct xw_mirror *mirror, int64_t deadline,
+                       struct xw_error *err)
 {
     struct xw_mirror now = *mirror;
+    int rc = xw_mirror_job_ended(qemu, mirror, err);
+
+    if (rc != 1)
+        return rc;
+    rc = xw_mirror_job_look(qemu, &now, err);
+    if (!rc && now.state == XW_MIRROR_INTERRUPTED)
+        return xw_error_set(err, EIO, "disk %s: '%s' cannot be written to any more", mirror->vdev,
+                            mirror->target);
+    if (!rc && xw_deadline_left(deadline) == 0)
+        return xw_error_set(err, ETIMEDOUT,
+                            "disk %s: the guest writes more than '%s' can be given: try again "
+                            "when it writes less",
+                            mirror->vdev, mirror->target);
+    return rc ? rc : 1;
+}
+
+/* *qemu: the connection; NULL where it could not be made again. */
+static int wait_ended(struct xw_guest_qemu **qemu, const struct xw_mirror *mirror, int64_t deadline,
+                      struct xw_error *err)
+{
+    int64_t hold = xw_deadline(HOLD_MS);
     int rc;
 
-    while ((rc = xw_mirror_job_ended(qemu, mirror, err)) == 1) {
-        rc = xw_mirror_job_look(qemu, &now, err);
-        if (!rc && now.state == XW_MIRROR_INTERRUPTED)
-            rc = xw_error_set(err, EIO, "disk %s: '%s' cannot be written to any more",
-                              mirror->vdev, mirror->target);
-        if (!rc && xw_deadline_left(deadline) == 0)
-            rc = xw_error_set(err, ETIMEDOUT, "disk %s: '%s' does not get all that is written",
-                              mirror->vdev, mirror->target);
+    while ((rc = look_at_end(*qemu, mirror, deadline, err)) == 1) {
+        if (xw_deadline_left(hold) > 0) {
+            pause_between_looks();
+            continue;
+        }
+        xw_guest_qemu_close(*qemu);
+        *qemu = NULL;
+        poll(NULL, 0, LONG_LOOK_MS);
+        rc = xw_mirror_connect(mirror, qemu, err);
         if (rc)
             return rc;
-        pause_between_looks();
     }
     return rc;
 }
@@ -82,7 +108,7 @@ static int check_ready(struct xw_guest_qemu *qemu, struct xw_mirror *mirror, str
 int xw_mirror_end(struct xw_mirror *mirrors, struct xw_error *err)
 {
     int64_t deadline = xw_deadline(END_MS);
-    struct xw_guest_qemu *qemu;
+    struct xw_guest_qemu *qemu = NULL;
     struct xw_mirror *mirror;
     int rc = xw_mirror_connect(mirrors, &qemu, err);
 
@@ -93,7 +119,7 @@ int xw_mirror_end(struct xw_mirror *mirrors, struct xw_error *err)
     for (mirror = mirrors; mirror && !rc; mirror = mirror->next)
         rc = xw_mirror_job_cancel(qemu, mirror, false, err);
     for (mirror = mirrors; mirror && !rc; mirror = mirror->next)
-        rc = wait_ended(qemu, mirror, deadline, err);
+        rc = wait_ended(&qemu, mirror, deadline, err);
     xw_guest_qemu_close(qemu);
     for (mirror = mirrors; mirror && !rc; mirror = mirror->next) {
         struct xw_mirror_place place;

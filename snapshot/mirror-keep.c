@@ -14,7 +14,7 @@
 #define RESUME_MS 500
 #define MOST_RESUMES 4
 
-/* How often in a row the guest may have no QEMU, or that be busy, before it is taken to be gone. */
+/* How often in a row the guest may have no such job before that is taken to be gone. */
 #define MOST_MISSES 3
 
 /* The first attempt only has QEMU connect anew; the next one finds that connection. */
@@ -60,6 +60,18 @@ static void tend(struct xw_snapshots *snapshots, struct xw_mirror *mirror)
     xw_mirror_place_free(&place);
 }
 
+/* The guest has ended. The image there is closed; the record stays for the user to see. */
+static void shut(const struct xw_mirror *mirror)
+{
+    struct xw_mirror_place place;
+
+    if (!xw_mirror_place(mirror->target, &place, NULL) && place.host) {
+        xw_mirror_target_close(mirror, &place, NULL);
+        xw_mirror_link_down(mirror, place.host);
+    }
+    xw_mirror_place_free(&place);
+}
+
 /* 1: it goes on; 0: there is nothing to look after any more. */
 static int keep_once(struct xw_snapshots *snapshots, const char *id, int *misses)
 {
@@ -67,12 +79,13 @@ static int keep_once(struct xw_snapshots *snapshots, const char *id, int *misses
 
     if (xw_mirror_read(snapshots, id, &mirror, NULL))
         return 0;
-    if (xw_mirror_look(snapshots, mirror, NULL) || mirror->state == XW_MIRROR_ENDED)
-        ++*misses;
-    else
-        *misses = 0;
-    if (*misses == 0)
-        tend(snapshots, mirror);
+    if (!xw_mirror_look(snapshots, mirror, NULL)) {
+        *misses = mirror->state == XW_MIRROR_ENDED ? *misses + 1 : 0;
+        if (*misses == 0)
+            tend(snapshots, mirror);
+        else if (*misses == MOST_MISSES)
+            shut(mirror);
+    }
     xw_mirror_free(mirror);
     return *misses < MOST_MISSES;
 }
