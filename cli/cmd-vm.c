@@ -375,9 +375,11 @@ static const struct cli_command show = {
     .run = run_show,
 };
 
+extern const struct cli_command cli_vm_migrate;
+
 const struct cli_group cli_group_vm = {
     .noun = "vm",
     .purpose = "Domains of this host",
     .commands = (const struct cli_command *const[]){&list, &show, &cli_vm_save, &cli_vm_restore,
-                                                    NULL},
+                                                    &cli_vm_migrate, NULL},
 };

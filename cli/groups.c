@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <xenwright/mirror.h>
+
 #include "cli/command.h"
 #include "cli/keeper.h"
 #include "lab/hub.h"
@@ -35,6 +37,7 @@ static int run_hub(const char *network, struct xw_error *err)
 
 const struct cli_service cli_services[] = {
     {"__hub", run_hub},
+    {"__migrate", xw_migrate_connect},
     {"__mirror", cli_keeper_run},
     {NULL, NULL},
 };

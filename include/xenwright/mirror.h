@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Mirrors: the disk of a running guest, copied to another place and kept in step there.
+ * Mirrors: the disk of a running guest, copied to another place and kept in step there; and the
+ * migration of a guest with its disks.
  *
  * The guest's own QEMU does the copying (blockdev-mirror), so a mirror lives on when the program
  * that started it has ended, and ends with that QEMU: at the latest when the guest does. The guest
@@ -35,14 +36,14 @@ XW_PUBLIC const char *xw_mirror_state_name(enum xw_mirror_state state);
 /* A mirror. All lists are chains through `next`; fields are only ever appended. */
 struct xw_mirror {
     struct xw_mirror *next;
-    char id[17];      /* 16 hexadecimal digits */
-    char *domain;     /* the guest's name when it was started */
-    char uuid[37];    /* and its UUID */
+    char id[17];   /* 16 hexadecimal digits */
+    char *domain;  /* the guest's name when it was started */
+    char uuid[37]; /* and its UUID */
     uint32_t domid;
     char *vdev;
-    char *path;       /* of the disk */
-    char *target;     /* as it is to be named: an absolute path, or HOST:PATH */
-    char *format;     /* of the image there: "raw", "qcow2" */
+    char *path;         /* of the disk */
+    char *target;       /* as it is to be named: an absolute path, or HOST:PATH */
+    char *format;       /* of the image there: "raw", "qcow2" */
     int64_t created_ms; /* since 1970, UTC */
     /* What QEMU says of it; only filled by xw_mirror_list(). */
     enum xw_mirror_state state;
@@ -66,7 +67,7 @@ struct xw_mirror_start {
     const char *format; /* "raw", "qcow2"; NULL: that of the disk */
     uint64_t limit;     /* bytes per second; 0: none */
     bool wait; /* the operation ends when it is in step; fails where it is interrupted, not kept */
-    bool dry_run;       /* find out whether it can be done, and change nothing */
+    bool dry_run; /* find out whether it can be done, and change nothing */
 };
 
 /* What became of it; strings belong to the operation. */
@@ -101,6 +102,36 @@ XW_PUBLIC int xw_mirror_stop(struct xw_snapshots *snapshots, const char *domain,
  * does this already.
  */
 XW_PUBLIC int xw_mirror_keep(struct xw_snapshots *snapshots, const char *id, struct xw_error *err);
+
+struct xw_migrate {
+    const char *domain;
+    const char *host;    /* as ssh(1) takes it; there the disks get the paths that they have here */
+    const char *program; /* called by xl as "PROGRAM __migrate SOCKET": xw_migrate_connect() */
+    uint64_t limit;      /* for copying: bytes per second and disk; 0: none */
+    bool dry_run;        /* find out whether it can be done, as far as that can be seen from here */
+};
+
+/* What became of it. */
+struct xw_migrated {
+    uint32_t disks;
+    int64_t switch_us; /* how long the suspended guest waited for the end of the mirrors */
+};
+
+/*
+ * Migrates a running guest with its disks: mirrors them to `host`, and has `xl migrate` do the
+ * rest; the mirrors end when the guest is suspended, before anything there opens the images. On any
+ * failure the guest runs on here. The disks here are left as they were when it went. -ENOTSUP: a
+ * disk or a guest with which that cannot be done, with what to do. Everything in `how` is copied.
+ */
+XW_PUBLIC int xw_migrate_storage(struct xw_snapshots *snapshots, const struct xw_migrate *how,
+                                 struct xw_migrated *migrated, struct xw_operation **ret,
+                                 struct xw_error *err);
+
+/*
+ * The body of the program that xl is given in place of ssh: hands its standard input and output to
+ * the operation at `socket`, and waits for its end.
+ */
+XW_PUBLIC int xw_migrate_connect(const char *socket, struct xw_error *err);
 
 XW_END_DECLS
 
