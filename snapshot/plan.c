@@ -24,7 +24,8 @@ static int64_t now_ms(void)
 }
 
 static int choose_name(const struct xw_session *session, const struct xw_snapshot_create *request,
-                       enum xw_create_kind kind, char ret[XW_SNAPSHOT_NAME_SIZE], struct xw_error *err)
+                       enum xw_create_kind kind, char ret[XW_SNAPSHOT_NAME_SIZE],
+                       struct xw_error *err)
 {
     static const char *const words[] = {[XW_CREATE_SNAPSHOT] = "snap",
                                         [XW_CREATE_BEFORE_REVERT] = "before-revert",

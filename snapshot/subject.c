@@ -191,7 +191,8 @@ static int has_disk_of(struct xw_host *host, const struct xw_domain *domain, jso
 
     *ret = false;
     for (const struct xw_disk *disk = list; disk && !rc && !*ret; disk = disk->next)
-        *ret = !disk->readonly && disk->target[0] && xw_subject_resolve(disk->vdev, disk->target, path, NULL) == 0 &&
+        *ret = !disk->readonly && disk->target[0] &&
+               xw_subject_resolve(disk->vdev, disk->target, path, NULL) == 0 &&
                has_disk(disks, path);
     xw_disk_free(list);
     return rc;

@@ -4,7 +4,7 @@
  * as they were then; where they are not, they are put back first, if that is wanted.
  *
  *     check the file   all of it is what was written; the snapshot of that instant is there
- *     check the disks  each holds what the snapshot has: by what the store knows, else by a comparison
+ *     check the disks  each holds what the snapshot has: the store knows, or they are compared
  *     put back         as a revert does, with its journal
  *     xl restore
  */
@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "snapshot/image-program.h"
 #include "snapshot/revert.h"
 #include "snapshot/saved.h"
 
@@ -28,7 +30,7 @@ struct restore {
     struct xw_vm_restored *restored;
     bool revert_disks;
     struct xw_store_disk *disk; /* the one that is looked at */
-    struct xw_child comparing;  /* it with its snapshot; pid 0: that is not going on */
+    struct xw_image_program comparing; /* it with its snapshot */
     int (*next)(struct restore *restore, struct xw_error *err); /* 1: call again; 0: that is all */
 };
 
@@ -192,54 +194,51 @@ static int refuse(const struct restore *restore, struct xw_error *err)
                         restore->disk->vdev, restore->disk->path);
 }
 
+static void stop_comparing(struct restore *restore)
+{
+    xw_image_program_stop(&restore->comparing);
+    if (restore->disk && restore->disk->store->expose)
+        restore->disk->store->expose(restore->disk, false, NULL);
+}
+
+/* A device past the page cache: in that could be blocks from before the guest's own writes. */
 static int start_comparing(struct restore *restore, struct xw_error *err)
 {
     struct xw_store_disk *disk = restore->disk;
-    const char *const argv[] = {"qemu-img",   "compare",  "-q",       "-T", "none", "-f",
-                                disk->format, "-F",       disk->format, disk->path, disk->data,
+    struct stat st;
+    bool device = stat(disk->path, &st) == 0 && S_ISBLK(st.st_mode);
+    const char *const argv[] = {"qemu-img", "compare", "-q", "-T", device ? "none" : "writeback",
+                                "-f", disk->format, "-F", disk->format, disk->path, disk->data,
                                 NULL};
-    const struct xw_spawn spawn = {.argv = argv, .stderr_fd = XW_SPAWN_INHERIT, .new_session = true};
     int rc = disk->store->expose ? disk->store->expose(disk, true, err) : 0;
 
-    if (!rc)
-        rc = xw_spawn_start(&spawn, &restore->comparing, err);
-    if (!rc)
-        rc = xw_operation_wait_for(&restore->revert.operation, restore->comparing.pidfd, err);
     xw_operation_report(&restore->revert.operation, "comparing a disk with its snapshot", 0, 0);
-    return rc ? rc : 1;
-}
-
-static void stop_comparing(struct restore *restore)
-{
-    enum xw_spawn_end end;
-    int status;
-
-    if (restore->comparing.pid && xw_child_kill(&restore->comparing, SIGTERM, NULL) == 0)
-        xw_child_wait(&restore->comparing, -1, &end, &status, NULL);
-    restore->comparing = (struct xw_child){0};
-    if (restore->disk && restore->disk->store->expose)
-        restore->disk->store->expose(restore->disk, false, NULL);
+    if (!rc)
+        rc = xw_image_program_start(&restore->comparing, &restore->revert.operation, argv, err);
+    if (rc < 0)
+        stop_comparing(restore);
+    return rc;
 }
 
 /* qemu-img(1): 0: the same, 1: not, above: it cannot tell. */
 static int end_comparing(struct restore *restore, struct xw_error *err)
 {
-    enum xw_spawn_end end = XW_SPAWN_SIGNALLED;
-    int status = 0;
-    int rc = xw_child_wait(&restore->comparing, 0, &end, &status, NULL);
+    const struct xw_store_disk *disk = restore->disk;
+    int status, rc;
 
-    if (rc == -ETIMEDOUT)
+    if (xw_image_program_check(&restore->comparing, &status) == 1)
         return 1;
-    restore->comparing = (struct xw_child){0};
-    stop_comparing(restore);
-    if (!rc && end == XW_SPAWN_EXITED && status == 1)
-        return refuse(restore, err);
-    if (rc || end != XW_SPAWN_EXITED || status != 0)
-        return xw_error_set(err, EIO, "disk %s: '%s' cannot be compared with '%s' (see above)",
-                            restore->disk->vdev, restore->disk->path, restore->disk->data);
-    restore->disk = restore->disk->next;
     rc = xw_operation_wait_for(&restore->revert.operation, -1, err);
-    return rc ? rc : 1;
+    stop_comparing(restore);
+    if (rc)
+        return rc;
+    if (status == 1)
+        return refuse(restore, err);
+    if (status != 0)
+        return xw_error_set(err, EIO, "disk %s: '%s' cannot be compared with '%s' (see above)",
+                            disk->vdev, disk->path, disk->data);
+    restore->disk = disk->next;
+    return 1;
 }
 
 /* A piece for one disk; the disks are put back together, so the first that has changed decides. */
@@ -248,7 +247,7 @@ static int check_disk(struct restore *restore, struct xw_error *err)
     struct xw_store_disk *disk = restore->disk;
     int rc;
 
-    if (restore->comparing.pid)
+    if (restore->comparing.child.pid)
         return end_comparing(restore, err);
     if (!disk) {
         restore->revert.as_they_are = true;
@@ -308,7 +307,7 @@ static void release(struct xw_operation *operation)
 {
     struct restore *restore = (struct restore *)operation;
 
-    if (restore->comparing.pid)
+    if (restore->comparing.child.pid)
         stop_comparing(restore);
     xw_saved_check_end(&restore->check);
     xw_saved_free(&restore->saved);
@@ -379,6 +378,7 @@ int xw_vm_restore(struct xw_snapshots *snapshots, const struct xw_vm_restore *ho
     }
     xw_revert_init(&restore->revert);
     restore->check = (struct xw_saved_check)XW_SAVED_CHECK_INIT;
+    restore->comparing = (struct xw_image_program)XW_IMAGE_PROGRAM_INIT;
     restore->next = begin;
     restore->restored = restored;
     restore->revert_disks = how->revert_disks;
