@@ -244,7 +244,6 @@ is_right() {
 
 # Each takes a quarter of a minute on a machine that is quiet: all of them in a full run.
 chosen='create create/prepared:1 qemu_dies
-create create/prepared:1 reboots
 revert revert/swapping:1 is_destroyed'
 
 is_chosen() {
