@@ -46,7 +46,7 @@ static void fill(const char *program, const char *const *words,
     argv[count++] = CONNECT;
     argv[count++] = OSD_ANSWERS;
     argv[count++] = MON_ANSWERS;
-    for (size_t i = 0; words[i] && i < MOST_WORDS; i++)
+    for (size_t i = 0; i < MOST_WORDS && words[i]; i++)
         argv[count++] = words[i];
     argv[count] = NULL;
 }
