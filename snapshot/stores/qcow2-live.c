@@ -256,6 +256,24 @@ int xw_qcow2_live_find(struct xw_store_disk *disk, enum xw_store_found *ret, str
 }
 
 /*
+ * `back`: the node that the first name gets. QEMU opens the file of the node that it leaves once
+ * more, read-only and by the second name: that has to be there until it has.
+ */
+static int go_back(struct xw_store_disk *disk, const json_t *root, const char *back,
+                   struct xw_error *err)
+{
+    int rc;
+
+    if (link(disk->path, disk->data) < 0 && errno != EEXIST)
+        return xw_error_set_errno(err, "disk %s: '%s' cannot get the name '%s' again", disk->vdev,
+                                  disk->path, disk->data);
+    /* One of an attempt that was killed is in the way. */
+    command(disk, "blockdev-del", json_pack("{s:s}", "node-name", back), NULL);
+    rc = add_file_node(disk, root, back, disk->path, err);
+    return rc ? rc : reopen(disk, root, back, err);
+}
+
+/*
  * Back to the first name. The path leads to the image again before QEMU is told to use it; a QEMU
  * that has not been told of the second one yet has nothing to undo.
  */
@@ -275,16 +293,11 @@ int xw_qcow2_live_undo(struct xw_store_disk *disk, struct xw_error *err)
         rc = node_name(disk, "-b", back, err);
     if (!rc)
         xw_guest_qemu_file(root, name);
-    if (!rc && !strcmp(name, disk->data)) {
-        /* One of an attempt that was killed is in the way. */
-        command(disk, "blockdev-del", json_pack("{s:s}", "node-name", back), NULL);
-        rc = add_file_node(disk, root, back, disk->path, err);
-        if (!rc)
-            rc = reopen(disk, root, back, err);
-    }
+    if (!rc && !strcmp(name, disk->data))
+        rc = go_back(disk, root, back, err);
     if (!rc) /* where it was never added, there is nothing to delete */
         command(disk, "blockdev-del", json_pack("{s:s}", "node-name", file), NULL);
-    return rc;
+    return rc ? rc : xw_beside_remove(disk, disk->data, err);
 }
 
 /* The job of this merge among QEMU's; a borrowed reference into *holder, NULL where there is none.
