@@ -13,6 +13,8 @@
 struct xw_qmp_stream {
     struct xw_buffer buffer;
     size_t scanned; /* bytes at the front of buffer known to hold no newline */
+    bool marked;    /* a line begins behind the last `mark` in it */
+    char mark;
 };
 
 struct xw_qmp_stream *xw_qmp_stream_new(void)
@@ -89,6 +91,15 @@ static int parse_line(const char *line, size_t length, struct xw_qmp_message *me
     return 1;
 }
 
+/* How much of a line is what remained of another one. */
+static size_t ahead(const struct xw_qmp_stream *stream, size_t length)
+{
+    const char *line = stream->buffer.data;
+    const char *mark = stream->marked ? memrchr(line, stream->mark, length) : NULL;
+
+    return mark ? (size_t)(mark - line) + 1 : 0;
+}
+
 int xw_qmp_stream_next(struct xw_qmp_stream *stream, struct xw_qmp_message *message,
                        struct xw_error *err)
 {
@@ -111,9 +122,24 @@ int xw_qmp_stream_next(struct xw_qmp_stream *stream, struct xw_qmp_message *mess
             return 0;
         }
 
-        ret = parse_line(buffer->data, length, message, err);
+        ret = parse_line(buffer->data + ahead(stream, length), length - ahead(stream, length),
+                         message, err);
         xw_buffer_consume(buffer, length + 1);
         stream->scanned = 0;
     }
     return ret;
+}
+
+bool xw_qmp_stream_skip(struct xw_qmp_stream *stream, char mark, size_t *skipped)
+{
+    struct xw_buffer *buffer = &stream->buffer;
+    const char *found = buffer->length ? memchr(buffer->data, mark, buffer->length) : NULL;
+    size_t size = found ? (size_t)(found - buffer->data) + 1 : buffer->length;
+
+    xw_buffer_consume(buffer, size);
+    stream->scanned = 0;
+    stream->marked = true;
+    stream->mark = mark;
+    *skipped += size;
+    return found;
 }

@@ -6,6 +6,7 @@
 #ifndef XENWRIGHT_HOST_QMP_STREAM_H
 #define XENWRIGHT_HOST_QMP_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <jansson.h>
@@ -45,5 +46,12 @@ int xw_qmp_stream_feed(struct xw_qmp_stream *stream, const void *bytes, size_t s
  */
 int xw_qmp_stream_next(struct xw_qmp_stream *stream, struct xw_qmp_message *message,
                        struct xw_error *err);
+
+/*
+ * Throws away what was fed, up to and with the first byte `mark`: true. false: there is none, all
+ * of it is thrown away. *skipped grows by how much that was. From here on a line may have the mark
+ * in it, and what is before the last of them does not count: a peer that was cut off.
+ */
+bool xw_qmp_stream_skip(struct xw_qmp_stream *stream, char mark, size_t *skipped);
 
 #endif
