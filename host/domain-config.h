@@ -21,4 +21,14 @@ int xw_domain_config(struct xw_host *host, uint32_t domid, char **json, bool *re
  */
 int xw_domain_check_live(struct xw_host *host, enum xw_domain_type type, struct xw_error *err);
 
+/* -EBUSY: the domain is paused, so that nothing in it can do what it is asked for. */
+int xw_domain_check_awake(struct xw_host *host, uint32_t domid, struct xw_error *err);
+
+/*
+ * Whether the domain's kernel takes part in suspending it. -ENOTSUP: an HVM guest has no PV driver
+ * for it, and libxl would stop it from outside. -EBUSY: it is paused.
+ */
+int xw_domain_check_suspend(struct xw_host *host, uint32_t domid, enum xw_domain_type type,
+                            struct xw_error *err);
+
 #endif

@@ -26,6 +26,8 @@ struct xw_domain_save {
     int fd_count;
     libxl_asyncop_how how;
     bool running, ended;
+    const char *wish; /* what cannot be done, where it fails */
+    bool written;     /* its memory is, or is to be */
     int result;
     int64_t suspended_at;
 };
@@ -107,37 +109,42 @@ static int open_libxl(struct xw_domain_save *save, struct xw_error *err)
     return xw_xen_log_error(&save->log, xw_libxl_errno(rc), err, "cannot open libxl");
 }
 
-static int begin(struct xw_domain_save *save, int fd, bool live, struct xw_error *err)
+static int cannot(struct xw_domain_save *save, int rc, struct xw_error *err)
 {
-    int rc = libxl_domain_suspend(save->libxl, save->domid, fd, live ? LIBXL_SUSPEND_LIVE : 0,
-                                  &save->how);
+    return xw_xen_log_error(&save->log, xw_libxl_errno(rc), err, "domain %" PRIu32 " cannot be %s",
+                            save->domid, save->wish);
+}
 
+/* `rc`: what libxl said to the order. */
+static int begin(struct xw_domain_save *save, int rc, struct xw_error *err)
+{
     if (rc)
-        return xw_xen_log_error(&save->log, xw_libxl_errno(rc), err,
-                                "the memory of domain %" PRIu32 " cannot be saved", save->domid);
+        return cannot(save, rc, err);
     save->running = true;
     rc = watch(save, err);
     set_timer(save, 0); /* it may have ended already */
     return rc;
 }
 
-int xw_domain_save_start(uint32_t domid, const void *head, size_t head_size, int fd, bool live,
-                         struct xw_domain_save **ret, struct xw_error *err)
+static int make(uint32_t domid, const char *wish, struct xw_domain_save **ret,
+                struct xw_error *err)
 {
     struct xw_domain_save *save = calloc(1, sizeof(*save));
     int rc;
 
     if (!save)
         return xw_error_set(err, ENOMEM, "domain %" PRIu32 ": out of memory", domid);
+    *ret = save;
     save->domid = domid;
+    save->wish = wish;
     save->epoll = save->timer = -1;
     rc = open_descriptors(save, err);
-    if (!rc)
-        rc = open_libxl(save, err);
-    if (!rc)
-        rc = xw_file_write_all(fd, head, head_size, "the memory of a domain", err);
-    if (!rc)
-        rc = begin(save, fd, live, err);
+    return rc ? rc : open_libxl(save, err);
+}
+
+/* A failed start leaves nothing behind. */
+static int started(struct xw_domain_save *save, int rc, struct xw_domain_save **ret)
+{
     if (rc)
         xw_domain_save_free(save);
     else
@@ -145,23 +152,56 @@ int xw_domain_save_start(uint32_t domid, const void *head, size_t head_size, int
     return rc;
 }
 
+int xw_domain_save_start(uint32_t domid, const void *head, size_t head_size, int fd, bool live,
+                         struct xw_domain_save **ret, struct xw_error *err)
+{
+    struct xw_domain_save *save = NULL;
+    int rc = make(domid, "saved", &save, err);
+
+    if (!rc) {
+        save->written = true;
+        rc = xw_file_write_all(fd, head, head_size, "the memory of a domain", err);
+    }
+    if (!rc)
+        rc = begin(save,
+                   libxl_domain_suspend(save->libxl, domid, fd, live ? LIBXL_SUSPEND_LIVE : 0,
+                                        &save->how),
+                   err);
+    return started(save, rc, ret);
+}
+
+int xw_domain_suspend_start(uint32_t domid, struct xw_domain_save **ret, struct xw_error *err)
+{
+    struct xw_domain_save *save = NULL;
+    int rc = make(domid, "suspended", &save, err);
+
+    if (!rc)
+        rc = begin(save, libxl_domain_suspend_only(save->libxl, domid, &save->how), err);
+    return started(save, rc, ret);
+}
+
 int xw_domain_save_fd(const struct xw_domain_save *save)
 {
     return save->epoll;
 }
 
+static bool is_suspended(const struct xw_domain_save *save)
+{
+    libxl_dominfo info;
+    bool suspended = false;
+
+    libxl_dominfo_init(&info);
+    if (!libxl_domain_info(save->libxl, &info, save->domid))
+        suspended = info.shutdown && info.shutdown_reason == LIBXL_SHUTDOWN_REASON_SUSPEND;
+    libxl_dominfo_dispose(&info);
+    return suspended;
+}
+
 /* Suspending is one of the things that libxl does while it is stepped, so this is soon enough. */
 static void note_suspension(struct xw_domain_save *save)
 {
-    libxl_dominfo info;
-
-    if (save->suspended_at)
-        return;
-    libxl_dominfo_init(&info);
-    if (!libxl_domain_info(save->libxl, &info, save->domid) && info.shutdown &&
-        info.shutdown_reason == LIBXL_SHUTDOWN_REASON_SUSPEND)
+    if (!save->suspended_at && is_suspended(save))
         save->suspended_at = xw_clock_ns();
-    libxl_dominfo_dispose(&info);
 }
 
 static void collect(struct xw_domain_save *save)
@@ -192,8 +232,7 @@ int xw_domain_save_step(struct xw_domain_save *save, struct xw_error *err)
     }
     if (!save->result)
         return 0;
-    return xw_xen_log_error(&save->log, xw_libxl_errno(save->result), err,
-                            "the memory of domain %" PRIu32 " cannot be saved", save->domid);
+    return cannot(save, save->result, err);
 }
 
 int64_t xw_domain_save_suspended_at(const struct xw_domain_save *save)
@@ -205,8 +244,7 @@ int xw_domain_save_resume(struct xw_domain_save *save, bool paused, struct xw_er
 {
     int rc = 0;
 
-    note_suspension(save);
-    if (!save->suspended_at)
+    if (!is_suspended(save)) /* never, or its guard has resumed it */
         return 0;
     xw_xen_log_reset(&save->log);
     if (paused)
@@ -217,7 +255,6 @@ int xw_domain_save_resume(struct xw_domain_save *save, bool paused, struct xw_er
         return xw_xen_log_error(&save->log, xw_libxl_errno(rc), err,
                                 "domain %" PRIu32 " is suspended and cannot be resumed",
                                 save->domid);
-    save->suspended_at = 0;
     return 0;
 }
 
@@ -235,14 +272,17 @@ static void abort_save(struct xw_domain_save *save)
 
 bool xw_domain_save_free(struct xw_domain_save *save)
 {
-    bool goes_on = true;
+    bool asked = false, goes_on = true;
 
     if (!save)
         return true;
-    if (save->running)
+    if (save->running) {
+        /* The guest still has libxl's request. */
+        asked = !save->written;
         abort_save(save);
+    }
     if (save->libxl)
-        goes_on = xw_domain_save_resume(save, false, NULL) == 0;
+        goes_on = xw_domain_save_resume(save, false, NULL) == 0 && (!asked || save->suspended_at);
     if (save->libxl)
         libxl_ctx_free(save->libxl);
     if (save->epoll >= 0)

@@ -2,7 +2,7 @@
 /*
  * The memory of a domain, written to a file that 'xl restore' reads: libxl_domain_suspend() behind
  * the head of xl (host/xl-save.h). When it is written the domain is suspended, and stays so until
- * it is resumed here or destroyed.
+ * it is resumed here or destroyed. Also the same without its memory.
  */
 #ifndef XENWRIGHT_HOST_DOMAIN_SAVE_H
 #define XENWRIGHT_HOST_DOMAIN_SAVE_H
@@ -21,6 +21,12 @@ struct xw_domain_save;
  */
 int xw_domain_save_start(uint32_t domid, const void *head, size_t head_size, int fd, bool live,
                          struct xw_domain_save **ret, struct xw_error *err);
+
+/*
+ * Begin to suspend it, and write nothing: libxl_domain_suspend_only(). A guest that does not answer
+ * is given 60 seconds by libxl, and goes on.
+ */
+int xw_domain_suspend_start(uint32_t domid, struct xw_domain_save **ret, struct xw_error *err);
 
 /* To be polled for reading before each step. It belongs to the save. */
 int xw_domain_save_fd(const struct xw_domain_save *save);
@@ -42,7 +48,8 @@ void xw_domain_save_gone(struct xw_domain_save *save);
 
 /*
  * One that has not finished is aborted first, which libxl may take some time for. A domain that is
- * suspended goes on; false: that could not be done. NULL is allowed.
+ * suspended goes on; false: that could not be done, or it has been asked to suspend and may yet do
+ * so. NULL is allowed.
  */
 bool xw_domain_save_free(struct xw_domain_save *save);
 

@@ -109,6 +109,13 @@ static bool find_loop(const struct stat *wanted, struct xw_file_user *ret)
     return false;
 }
 
+bool xw_file_user_of(const struct stat *file, struct xw_file_user *ret)
+{
+    xw_auto_closedir DIR *proc = opendir("/proc");
+
+    return proc && find_process(proc, file, ret);
+}
+
 int xw_file_user(const char *path, struct xw_file_user *ret, struct xw_error *err)
 {
     xw_auto_closedir DIR *proc = opendir("/proc");

@@ -4,6 +4,7 @@
 #define XENWRIGHT_HOST_FILE_USERS_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <xenwright/error.h>
@@ -20,5 +21,8 @@ struct xw_file_user {
  * by itself (a mounted block device, blkback on one) does not show here.
  */
 int xw_file_user(const char *path, struct xw_file_user *ret, struct xw_error *err);
+
+/* The process that has this file (a socket, too: st_dev and st_ino) open. false: none is seen. */
+bool xw_file_user_of(const struct stat *file, struct xw_file_user *ret);
 
 #endif

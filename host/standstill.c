@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,15 +15,21 @@
 #define ANSWER_S 30
 #define END_MS 5000
 
-static int exchange(struct xw_standstill *standstill, const void *message, size_t size,
-                    const char *doing, struct xw_guard_answer *ret, struct xw_error *err)
+static int tell(struct xw_standstill *standstill, const void *message, size_t size,
+                const char *doing, struct xw_error *err)
+{
+    if (send(standstill->fd, message, size, MSG_NOSIGNAL) == (ssize_t)size)
+        return 0;
+    return xw_error_set_errno(err, "domain %" PRIu32 " cannot be %s: its guard",
+                              standstill->domid, doing);
+}
+
+static int hear(struct xw_standstill *standstill, const char *doing, struct xw_guard_answer *ret,
+                struct xw_error *err)
 {
     struct xw_guard_answer answer;
     ssize_t got;
 
-    if (send(standstill->fd, message, size, MSG_NOSIGNAL) != (ssize_t)size)
-        return xw_error_set_errno(err, "domain %" PRIu32 " cannot be %s: its guard",
-                                  standstill->domid, doing);
     do
         got = recv(standstill->fd, &answer, sizeof(answer), MSG_WAITALL);
     while (got < 0 && errno == EINTR);
@@ -35,8 +42,17 @@ static int exchange(struct xw_standstill *standstill, const void *message, size_
         *ret = answer;
     if (!answer.error)
         return 0;
-    errno = answer.error;
-    return xw_error_set_errno(err, "domain %" PRIu32 " cannot be %s", standstill->domid, doing);
+    answer.text[sizeof(answer.text) - 1] = '\0';
+    return xw_error_set(err, answer.error, "domain %" PRIu32 " cannot be %s: %s", standstill->domid,
+                        doing, answer.text[0] ? answer.text : strerror(answer.error));
+}
+
+static int exchange(struct xw_standstill *standstill, const void *message, size_t size,
+                    const char *doing, struct xw_guard_answer *ret, struct xw_error *err)
+{
+    int rc = tell(standstill, message, size, doing, err);
+
+    return rc ? rc : hear(standstill, doing, ret, err);
 }
 
 static int give_order(struct xw_standstill *standstill, enum xw_guard_order order,
@@ -91,17 +107,21 @@ int xw_standstill_begin(struct xw_standstill *standstill, struct xw_error *err)
     return give_order(standstill, XW_GUARD_PAUSE, "paused", &answer, err);
 }
 
+static int check_time(const struct xw_standstill *standstill, const struct xw_guard_answer *answer,
+                      struct xw_error *err)
+{
+    if (!answer->too_late)
+        return 0;
+    return xw_error_set(err, ETIMEDOUT, "domain %" PRIu32 " %s", standstill->domid, answer->text);
+}
+
 int xw_standstill_end(struct xw_standstill *standstill, int64_t *held_us, struct xw_error *err)
 {
     struct xw_guard_answer answer;
     int rc = give_order(standstill, XW_GUARD_RESUME, "unpaused", &answer, err);
 
-    if (!rc && answer.too_late)
-        rc =
-            xw_error_set(err, ETIMEDOUT,
-                         "domain %" PRIu32 " stood still for %" PRId64 " ms, which is too long; it "
-                         "was let go before all was done",
-                         standstill->domid, answer.held_ns / 1000000);
+    if (!rc)
+        rc = check_time(standstill, &answer, err);
     if (!rc && held_us)
         *held_us = answer.held_ns / 1000;
     return rc;
@@ -128,11 +148,17 @@ int xw_standstill_saving(struct xw_standstill *standstill, struct xw_error *err)
     return give_order(standstill, XW_GUARD_SAVING, "guarded", &answer, err);
 }
 
+int xw_standstill_suspended(struct xw_standstill *standstill, struct xw_error *err)
+{
+    return give_order(standstill, XW_GUARD_SUSPENDED, "guarded", NULL, err);
+}
+
 int xw_standstill_saved(struct xw_standstill *standstill, struct xw_error *err)
 {
     struct xw_guard_answer answer;
+    int rc = give_order(standstill, XW_GUARD_SAVED, "guarded", &answer, err);
 
-    return give_order(standstill, XW_GUARD_SAVED, "guarded", &answer, err);
+    return rc ? rc : check_time(standstill, &answer, err);
 }
 
 int xw_standstill_rename(struct xw_standstill *standstill, const char *from, const char *to,
@@ -146,6 +172,33 @@ int xw_standstill_rename(struct xw_standstill *standstill, const char *from, con
     snprintf(message.rename.from, PATH_MAX, "%s", from);
     snprintf(message.rename.to, PATH_MAX, "%s", to);
     return exchange(standstill, &message, sizeof(message), "guarded", NULL, err);
+}
+
+int xw_standstill_freeze(struct xw_standstill *standstill, const char *path, int timeout_ms,
+                         int limit_ms, struct xw_error *err)
+{
+    struct {
+        char order;
+        struct xw_guard_freeze freeze;
+    } __attribute__((packed)) message = {.order = XW_GUARD_FREEZE};
+
+    snprintf(message.freeze.path, PATH_MAX, "%s", path);
+    message.freeze.timeout_ms = timeout_ms;
+    message.freeze.limit_ms = limit_ms;
+    return tell(standstill, &message, sizeof(message), "frozen", err);
+}
+
+int xw_standstill_frozen(struct xw_standstill *standstill, struct xw_error *err)
+{
+    return hear(standstill, "frozen", NULL, err);
+}
+
+int xw_standstill_thaw(struct xw_standstill *standstill, struct xw_error *err)
+{
+    struct xw_guard_answer answer;
+    int rc = give_order(standstill, XW_GUARD_THAW, "thawed", &answer, err);
+
+    return rc ? rc : check_time(standstill, &answer, err);
 }
 
 void xw_standstill_release(struct xw_standstill *standstill)

@@ -41,9 +41,11 @@ int xw_standstill_reset(struct xw_standstill *standstill, struct xw_error *err);
 
 /*
  * From here on the domain is being saved, and suspended at some point: the guard resumes it where
- * this process dies; until xw_standstill_saved().
+ * this process dies; until xw_standstill_saved(). Once it is suspended, the limit can be set to
+ * hold for that too; -ETIMEDOUT of saved: it was resumed after the limit.
  */
 int xw_standstill_saving(struct xw_standstill *standstill, struct xw_error *err);
+int xw_standstill_suspended(struct xw_standstill *standstill, struct xw_error *err);
 int xw_standstill_saved(struct xw_standstill *standstill, struct xw_error *err);
 
 /*
@@ -52,6 +54,19 @@ int xw_standstill_saved(struct xw_standstill *standstill, struct xw_error *err);
  */
 int xw_standstill_rename(struct xw_standstill *standstill, const char *from, const char *to,
                          struct xw_error *err);
+
+/*
+ * Have the agent in the guest, at the socket `path`, freeze its file systems. The answer comes when
+ * the guard's socket is readable, at the latest a while after `timeout_ms`, by
+ * xw_standstill_frozen(). From then on they are frozen for `limit_ms` at most, and thawed where
+ * this process dies.
+ */
+int xw_standstill_freeze(struct xw_standstill *standstill, const char *path, int timeout_ms,
+                         int limit_ms, struct xw_error *err);
+int xw_standstill_frozen(struct xw_standstill *standstill, struct xw_error *err);
+
+/* Thaw them. -ETIMEDOUT, -ESTALE: they were thawed before, after the limit or by somebody else. */
+int xw_standstill_thaw(struct xw_standstill *standstill, struct xw_error *err);
 
 /*
  * The guard ends as if this process had died: for when it is not known what QEMU has done, and the

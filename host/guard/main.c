@@ -2,15 +2,18 @@
 /*
  * xenwright-guard DOMID LIMIT: holds the vCPUs of a domain for at most LIMIT milliseconds at a
  * time, as it is told on its standard input (guard.h), and lets them go when that closes; and
- * resumes a domain that was left suspended.
+ * resumes a domain that was left suspended, or is for longer than that; and has the agent in the
+ * guest thaw file systems that it froze.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,8 +21,12 @@
 #include <xenctrl.h>
 #include <xen/sched.h>
 
-#include "host/guard/guard.h"
-#include "host/libxl-api.h"
+#include <xenwright/xenstore.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "host/guard/freeze.h"
+#include "host/connection.h"
 
 #define SUSPEND_LIMIT_NS INT64_C(10000000000)
 
@@ -28,29 +35,25 @@ struct guard {
     libxl_ctx *libxl; /* opened when it is needed */
     uint32_t domid;
     int64_t limit_ns;
-    bool held, armed, saving, too_late;
+    bool held, armed, saving, suspended;
+    const char *too_late; /* what went on without orders, since its time was up; NULL: nothing */
+    struct guard_freeze freeze;
     int64_t since_ns, held_ns;
     struct xw_guard_rename *renames;
     size_t rename_count;
 };
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static int hold(struct guard *guard)
 {
     if (guard->held)
         return 0;
+    if (guard->freeze.order.path[0] && !guard->freeze.frozen)
+        return ETIMEDOUT;
     if (xc_domain_pause(guard->xc, guard->domid))
         return errno;
-    guard->since_ns = now_ns();
+    guard->since_ns = xw_clock_ns();
     guard->held = true;
-    guard->too_late = false;
+    guard->too_late = NULL;
     return 0;
 }
 
@@ -60,7 +63,7 @@ static int let_go(struct guard *guard)
         return 0;
     if (xc_domain_unpause(guard->xc, guard->domid))
         return errno;
-    guard->held_ns = now_ns() - guard->since_ns;
+    guard->held_ns = xw_clock_ns() - guard->since_ns;
     guard->held = false;
     return 0;
 }
@@ -86,6 +89,30 @@ static bool is_suspended(struct guard *guard)
     return suspended;
 }
 
+/* As libxl does after its own time limit: a guest that has taken the request has emptied the node. */
+static int withdraw(struct xw_xenstore *xs, xw_xenstore_tx tx, void *data, struct xw_error *err)
+{
+    const char *path = data;
+    xw_auto_free char *value = NULL;
+    int rc = xw_xenstore_read(xs, tx, path, 64, &value, NULL, err);
+
+    if (rc || strcmp(value, "suspend") != 0)
+        return rc;
+    return xw_xenstore_write(xs, tx, path, "", err);
+}
+
+static void withdraw_request(const struct guard *guard)
+{
+    struct xw_xenstore *xs;
+    char path[64];
+
+    snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/control/shutdown", guard->domid);
+    if (xw_xenstore_open(&xs, NULL))
+        return;
+    xw_xenstore_transact(xs, withdraw, path, NULL);
+    xw_xenstore_close(xs);
+}
+
 /*
  * The guest may have been asked to suspend by the one that has died, and do so only now; nobody
  * else would resume it. A guest that is asked answers within seconds; one that is suspended later
@@ -93,21 +120,39 @@ static bool is_suspended(struct guard *guard)
  */
 static void resume_suspended(struct guard *guard)
 {
-    int64_t until = now_ns() + SUSPEND_LIMIT_NS;
-    xentoollog_logger_stdiostream *log = xtl_createlogger_stdiostream(stderr, XTL_ERROR, 0);
+    int64_t until = xw_clock_ns() + SUSPEND_LIMIT_NS;
+    struct xw_xen_log log;
 
-    /* Without a logger libxl would crash at its first message. */
-    if (!log || libxl_ctx_alloc(&guard->libxl, LIBXL_VERSION, 0, (xentoollog_logger *)log))
+    xw_xen_log_init(&log);
+    if (libxl_ctx_alloc(&guard->libxl, LIBXL_VERSION, 0, &log.logger))
         return;
-    while (!is_suspended(guard) && now_ns() < until)
+    while (!is_suspended(guard) && xw_clock_ns() < until)
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     if (is_suspended(guard))
         libxl_domain_resume(guard->libxl, guard->domid, 1, NULL);
+    else
+        withdraw_request(guard);
     libxl_ctx_free(guard->libxl);
-    xtl_logger_destroy((xentoollog_logger *)log);
 }
 
-/* One more to be done at the end. Comes right behind its order. */
+/* What comes right behind an order. */
+static int take_more(void *ret, size_t size)
+{
+    return recv(STDIN_FILENO, ret, size, MSG_WAITALL) == (ssize_t)size ? 0 : EIO;
+}
+
+static int freeze(struct guard *guard, struct xw_error *err)
+{
+    struct xw_guard_freeze *order = &guard->freeze.order;
+
+    if (take_more(order, sizeof(*order)))
+        return EIO;
+    order->path[PATH_MAX - 1] = '\0';
+    guard->too_late = NULL;
+    return -guard_freeze(&guard->freeze, err);
+}
+
+/* One more to be done at the end. */
 static int take_rename(struct guard *guard)
 {
     size_t size = (guard->rename_count + 1) * sizeof(*guard->renames);
@@ -117,7 +162,7 @@ static int take_rename(struct guard *guard)
         return ENOMEM;
     guard->renames = more;
     more += guard->rename_count;
-    if (recv(STDIN_FILENO, more, sizeof(*more), MSG_WAITALL) != sizeof(*more))
+    if (take_more(more, sizeof(*more)))
         return EIO;
     more->from[PATH_MAX - 1] = more->to[PATH_MAX - 1] = '\0';
     guard->rename_count++;
@@ -134,9 +179,10 @@ static void end(struct guard *guard)
         let_go(guard);
     if (guard->saving)
         resume_suspended(guard);
+    guard_thaw_at_last(&guard->freeze);
 }
 
-static int obey(struct guard *guard, char order)
+static int obey(struct guard *guard, char order, struct xw_error *err)
 {
     switch (order) {
     case XW_GUARD_HELLO:
@@ -156,24 +202,52 @@ static int obey(struct guard *guard, char order)
     case XW_GUARD_QUIT:
         guard->rename_count = 0;
         return 0;
+    case XW_GUARD_SUSPENDED:
+        guard->since_ns = xw_clock_ns();
+        guard->suspended = true;
+        guard->too_late = NULL;
+        return 0;
+    case XW_GUARD_FREEZE:
+        return freeze(guard, err);
+    case XW_GUARD_THAW:
+        return -guard_thaw(&guard->freeze, err);
     case XW_GUARD_SAVING:
     case XW_GUARD_SAVED:
         guard->saving = order == XW_GUARD_SAVING;
+        guard->suspended = false;
         return 0;
     default:
         return EINVAL;
     }
 }
 
-/* Milliseconds until the guest is to be let go, rounded up; -1: it is not held. */
+/* Milliseconds until the guest is to go on, rounded up; -1: it does. */
 static int time_left(const struct guard *guard)
 {
-    int64_t left;
+    int64_t left = INT64_MAX, thaw = INT64_MAX;
 
-    if (!guard->held || guard->armed)
-        return -1;
-    left = guard->since_ns + guard->limit_ns - now_ns();
-    return left > 0 ? (int)(left / 1000000 + 1) : 0;
+    if ((guard->held || guard->suspended) && !guard->armed)
+        left = (guard->since_ns + guard->limit_ns - xw_clock_ns()) / 1000000 + 1;
+    if (guard->freeze.frozen)
+        thaw = guard->freeze.until_ms - xw_clock_ms() + 1;
+    left = thaw < left ? thaw : left;
+    return left == INT64_MAX ? -1 : left > 0 ? (int)left : 0;
+}
+
+static void time_is_up(struct guard *guard)
+{
+    let_go(guard);
+    if (guard->suspended)
+        resume_suspended(guard);
+    guard->suspended = false;
+    if (!guard->freeze.frozen) {
+        guard->too_late = "stood still for too long, and was let go before all was done";
+        return;
+    }
+    guard->too_late = "was frozen for too long, and was thawed before all was done";
+    guard_thaw(&guard->freeze, NULL);
+    if (guard->freeze.frozen)
+        guard->freeze.until_ms = xw_clock_ms() + 1000;
 }
 
 static void serve(struct guard *guard)
@@ -183,20 +257,22 @@ static void serve(struct guard *guard)
 
     for (;;) {
         struct xw_guard_answer answer = {0};
+        struct xw_error err = XW_ERROR_INIT;
         int ready = poll(&in, 1, time_left(guard));
 
         if (ready < 0 && errno == EINTR)
             continue;
         if (ready == 0) {
-            let_go(guard);
-            guard->too_late = true;
+            time_is_up(guard);
             continue;
         }
         if (ready < 0 || recv(STDIN_FILENO, &order, 1, 0) != 1)
             return;
-        answer.error = obey(guard, order);
-        answer.too_late = guard->too_late;
-        answer.held_ns = guard->held ? now_ns() - guard->since_ns : guard->held_ns;
+        answer.error = obey(guard, order, &err);
+        answer.too_late = guard->too_late != NULL;
+        snprintf(answer.text, sizeof(answer.text), "%s",
+                 err.code ? err.message : guard->too_late ? guard->too_late : "");
+        answer.held_ns = guard->held ? xw_clock_ns() - guard->since_ns : guard->held_ns;
         if (send(STDIN_FILENO, &answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer))
             return;
     }
