@@ -8,8 +8,23 @@
 #include "cli/snapshot.h"
 
 #define MOST_DISKS 256
+#define MOST_AGENT_SECONDS 3600
 
-static const char *const quiesce_words[] = {"pause", "none", NULL};
+static const char *const quiesce_words[] = {[XW_QUIESCE_PAUSE] = "pause",
+                                            [XW_QUIESCE_NONE] = "none",
+                                            [XW_QUIESCE_SUSPEND] = "suspend",
+                                            [XW_QUIESCE_AGENT] = "agent",
+                                            NULL};
+
+static enum xw_quiesce quiesce_of(const struct cli_call *call)
+{
+    const char *word = cli_string(call, "quiesce");
+    size_t i = 0;
+
+    while (word && strcmp(quiesce_words[i], word) != 0)
+        i++;
+    return (enum xw_quiesce)i;
+}
 
 static void print_disks(const struct xw_snapshot *snapshot)
 {
@@ -49,13 +64,12 @@ static int create(struct cli_call *call, struct xw_snapshots *snapshots,
 
 static int run_create(struct cli_call *call, struct xw_error *err)
 {
-    const char *quiesce = cli_string(call, "quiesce");
     const char *vdevs[MOST_DISKS + 1] = {NULL};
     struct xw_snapshot_create how = {
         .domain = cli_argument(call, 0),
         .name = cli_argument(call, 1),
         .description = cli_string(call, "description"),
-        .quiesce = quiesce && !strcmp(quiesce, "none") ? XW_QUIESCE_NONE : XW_QUIESCE_PAUSE,
+        .quiesce = quiesce_of(call),
         .memory = cli_flag(call, "memory"),
         .stop_copy = cli_flag(call, "no-live"),
         .dry_run = cli_flag(call, "dry-run"),
@@ -63,6 +77,7 @@ static int run_create(struct cli_call *call, struct xw_error *err)
     };
     struct cli_snapshots open;
     size_t disks = cli_count(call, "disk");
+    uint64_t seconds = 0;
     int rc;
 
     if (disks > MOST_DISKS)
@@ -70,6 +85,14 @@ static int run_create(struct cli_call *call, struct xw_error *err)
     for (size_t i = 0; i < disks; i++)
         vdevs[i] = cli_strings(call, "disk", i);
     how.vdevs = disks ? vdevs : NULL;
+    rc = cli_number(call, "agent-timeout", 1, MOST_AGENT_SECONDS, &seconds, err);
+    if (rc)
+        return rc;
+    if (seconds && how.quiesce != XW_QUIESCE_AGENT)
+        return cli_misuse(call, err, "--agent-timeout is of use with --quiesce agent only");
+    how.agent_timeout_ms = (int)seconds * 1000;
+    if (how.memory && how.quiesce != XW_QUIESCE_PAUSE)
+        return cli_misuse(call, err, "--memory suspends the guest: leave out --quiesce");
     if (how.stop_copy && !how.memory)
         return cli_misuse(call, err, "--no-live is of use with --memory only");
     if (how.name && xw_snapshot_name_check(how.name, err))
@@ -105,8 +128,13 @@ const struct cli_command cli_snapshot_create = {
             {.name = "quiesce",
              .letter = 'q',
              .argument = "HOW",
-             .help = "how a running guest is brought to one point: pause (default) or none",
+             .help =
+                 "how a running guest is brought to one point: pause (default), none, suspend or "
+                 "agent",
              .value = {.kind = CLI_VALUE_WORDS, .words = quiesce_words}},
+            {.name = "agent-timeout",
+             .argument = "SECONDS",
+             .help = "with --quiesce agent: how long that has to freeze file systems (default 30)"},
             {.name = "description", .argument = "TEXT", .help = "what it is for"},
             {0},
         },
@@ -115,6 +143,7 @@ const struct cli_command cli_snapshot_create = {
             {"xenwright snapshot create web before-upgrade", "of a running guest, by its name"},
             {"xenwright snapshot create /etc/xen/web.cfg", "of one that does not run"},
             {"xenwright snapshot create web --memory", "one that it can be resumed from"},
+            {"xenwright snapshot create web --quiesce agent", "one whose file systems are whole"},
             {"xenwright snapshot create web --disk xvdb --description 'the database'",
              "of one of its disks"},
             {0},

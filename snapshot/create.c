@@ -22,7 +22,9 @@
 #include "base/killpoint.h"
 #include "host/qmp.h"
 #include "snapshot/config.h"
+#include "snapshot/freeze.h"
 #include "snapshot/memory.h"
+#include "snapshot/quiesce.h"
 #include "snapshot/recover.h"
 
 #define STANDSTILL_LIMIT_MS 60000
@@ -80,6 +82,18 @@ static int tell_guard(const struct xw_create *create, struct xw_standstill *guar
     return rc;
 }
 
+static int take_held(struct xw_session *session, struct xw_create *create, json_t *actions,
+                     struct xw_standstill *guard, struct xw_error *err)
+{
+    int rc = tell_guard(create, guard, err);
+
+    if (!rc && create->quiesce != XW_QUIESCE_NONE)
+        rc = xw_standstill_begin(guard, err);
+    if (!rc)
+        rc = take_disks(session, create, actions, err);
+    return rc ? rc : xw_standstill_end(guard, &create->snapshot->standstill_us, err);
+}
+
 /* The guest stands still for the taking, unless it does already or need not. */
 static int take_standing(struct xw_session *session, struct xw_create *create, json_t *actions,
                          struct xw_error *err)
@@ -96,13 +110,7 @@ static int take_standing(struct xw_session *session, struct xw_create *create, j
     }
     rc = xw_standstill_prepare(&standstill, session->subject.domid, STANDSTILL_LIMIT_MS, err);
     if (!rc)
-        rc = tell_guard(create, &standstill, err);
-    if (!rc && create->quiesce != XW_QUIESCE_NONE)
-        rc = xw_standstill_begin(&standstill, err);
-    if (!rc)
-        rc = take_disks(session, create, actions, err);
-    if (!rc)
-        rc = xw_standstill_end(&standstill, &create->snapshot->standstill_us, err);
+        rc = take_held(session, create, actions, &standstill, err);
     if (rc)
         xw_standstill_abandon(&standstill);
     else
@@ -145,7 +153,7 @@ int xw_create_prepare(struct xw_session *session, struct xw_create *create, stru
     return xw_journal_begin(session->journal, "create", args, err);
 }
 
-/* What can be done while the guest runs; memory is begun last, which takes longest. */
+/* What can be done while the guest runs; last what the guest does itself, which takes longest. */
 static int start(struct xw_session *session, struct xw_create *create, struct xw_error *err)
 {
     int rc;
@@ -156,16 +164,13 @@ static int start(struct xw_session *session, struct xw_create *create, struct xw
         rc = prepare_disks(session, create, create->actions, err);
     if (!rc)
         rc = xw_journal_step(session->journal, "prepared", NULL, err);
-    if (rc || !create->memory)
-        return rc;
-    /* libxl itself needs QEMU now. */
-    xw_session_disconnect(session, create->disks);
-    return xw_memory_start(session, create->snapshot->id, create->target, create->live,
-                           &create->saving, err);
+    return rc ? rc : xw_quiesce_start(session, create, err);
 }
 
-/* The guest is suspended, all of its memory written: its disks are taken, and (as a rule) it goes
- * on. */
+/*
+ * The guest is suspended, its memory (where that is kept) written: its disks are taken, and (as a
+ * rule) it goes on.
+ */
 static int take_suspended(struct xw_session *session, struct xw_create *create,
                           struct xw_error *err)
 {
@@ -184,6 +189,19 @@ static int take_suspended(struct xw_session *session, struct xw_create *create,
                        : xw_memory_finish(create->saving, create->snapshot, err);
 }
 
+/* Its agent has frozen its file systems: it is held, its disks are taken, and it goes on. */
+static int take_frozen(struct xw_session *session, struct xw_create *create, struct xw_error *err)
+{
+    struct xw_standstill *guard = xw_freeze_guard(create->freezing);
+    int rc = xw_session_connect(session, create->disks, err);
+
+    xw_kill_point("create/frozen");
+    if (!rc)
+        rc = take_held(session, create, create->actions, guard, err);
+    xw_session_disconnect(session, create->disks);
+    return rc ? rc : xw_freeze_thaw(create->freezing, err);
+}
+
 static int note_taken(struct xw_session *session, const struct xw_create *create,
                       struct xw_error *err)
 {
@@ -196,29 +214,23 @@ static int note_taken(struct xw_session *session, const struct xw_create *create
 
 void xw_create_abandon(struct xw_session *session, struct xw_create *create)
 {
-    xw_memory_free(create->saving);
-    create->saving = NULL;
+    xw_quiesce_end(create);
     resolve(session, create, -ECANCELED, NULL);
-}
-
-int xw_create_wait_fd(const struct xw_create *create)
-{
-    return create->saving ? xw_memory_fd(create->saving) : -1;
 }
 
 int xw_create_take(struct xw_session *session, struct xw_create *create, struct xw_error *err)
 {
-    bool begun = create->saving != NULL;
-    int rc = begun ? xw_memory_step(create->saving, err) : start(session, create, err);
+    int rc = xw_quiesce_goes_on(create) ? xw_quiesce_step(create, err)
+                                        : start(session, create, err);
 
-    if (rc == 1 || (!rc && !begun && create->saving))
+    if (rc == 1)
         return 1;
     if (!rc)
-        rc = create->saving ? take_suspended(session, create, err)
-                            : take_standing(session, create, create->actions, err);
+        rc = create->saving     ? take_suspended(session, create, err)
+             : create->freezing ? take_frozen(session, create, err)
+                                : take_standing(session, create, create->actions, err);
     xw_session_disconnect(session, create->disks);
-    xw_memory_free(create->saving); /* where it failed: the guest goes on before anything else */
-    create->saving = NULL;
+    xw_quiesce_end(create); /* where it failed: the guest goes on before anything else */
     if (!rc)
         rc = note_taken(session, create, err);
     return rc ? resolve(session, create, rc, err) : 0;

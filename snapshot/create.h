@@ -13,7 +13,9 @@ struct xw_create {
     enum xw_quiesce quiesce;
     struct xw_standstill *standstill; /* of a guest that is held already; NULL: it is not */
     bool memory, live;                /* its memory too; it runs while most of that is written */
-    struct xw_memory *saving;         /* while that goes on */
+    int agent_timeout_ms;             /* for the agent in it to freeze its file systems */
+    struct xw_memory *saving;         /* while it is suspended, and before */
+    struct xw_freeze *freezing;       /* while it is frozen, and before */
     json_t *actions;                  /* QEMU's part, once it is prepared */
 
     /* Of 'vm save', else NULL; the journal knows the file, which names the snapshot. */

@@ -18,8 +18,13 @@ static int cancel(struct xw_creation *creation, struct xw_error *err)
 /* A guest that runs meanwhile has some of it written again. */
 static void report_memory(struct xw_creation *creation)
 {
-    off_t done = lseek(xw_memory_file(creation->create.saving), 0, SEEK_CUR);
+    off_t done;
 
+    if (!creation->create.memory) {
+        xw_operation_report(&creation->operation, "waiting for the guest", 0, 0);
+        return;
+    }
+    done = lseek(xw_memory_file(creation->create.saving), 0, SEEK_CUR);
     if (!creation->memory)
         xw_memory_estimate(&creation->session, &creation->memory, NULL);
     if (done < 0 || (uint64_t)done > creation->memory)

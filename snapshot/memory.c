@@ -27,7 +27,7 @@
 struct xw_memory {
     struct xw_domain_save *save;
     struct xw_standstill guard; /* resumes the guest where we die */
-    int fd;
+    int fd; /* -1: nothing is written */
 };
 
 char *xw_memory_path(const struct xw_session *session, const char *id)
@@ -96,6 +96,13 @@ static int open_file(struct xw_session *session, const char *id, struct xw_memor
     return check_space(session, memory->fd, session->snapshots->state, err);
 }
 
+static int start_guard(struct xw_memory *memory, uint32_t domid, struct xw_error *err)
+{
+    int rc = xw_standstill_prepare(&memory->guard, domid, STANDSTILL_LIMIT_MS, err);
+
+    return rc ? rc : xw_standstill_saving(&memory->guard, err);
+}
+
 static int open_target(struct xw_session *session, const struct xw_memory_target *target,
                        struct xw_memory *memory, struct xw_error *err)
 {
@@ -118,33 +125,60 @@ static int begin(struct xw_session *session, const struct xw_memory_target *targ
         rc = xw_xl_save_head(config, target ? target->tail : NULL, target ? target->tail_size : 0,
                              &head, err);
     if (!rc)
-        rc = xw_standstill_prepare(&memory->guard, domid, STANDSTILL_LIMIT_MS, err);
-    if (!rc)
-        rc = xw_standstill_saving(&memory->guard, err);
+        rc = start_guard(memory, domid, err);
     return rc ? rc
               : xw_domain_save_start(domid, head.data, head.length, memory->fd, live,
                                      &memory->save, err);
+}
+
+static struct xw_memory *make(const struct xw_session *session, struct xw_error *err)
+{
+    struct xw_memory *memory = calloc(1, sizeof(*memory));
+
+    if (!memory) {
+        xw_error_set(err, ENOMEM, "'%s': out of memory", session->subject.name);
+        return NULL;
+    }
+    memory->guard = (struct xw_standstill)XW_STANDSTILL_INIT;
+    memory->fd = -1;
+    return memory;
+}
+
+static int started(struct xw_memory *memory, int rc, struct xw_memory **ret)
+{
+    if (rc)
+        xw_memory_free(memory);
+    else
+        *ret = memory;
+    return rc;
 }
 
 int xw_memory_start(struct xw_session *session, const char *id,
                     const struct xw_memory_target *target, bool live, struct xw_memory **ret,
                     struct xw_error *err)
 {
-    struct xw_memory *memory = calloc(1, sizeof(*memory));
+    struct xw_memory *memory = make(session, err);
     int rc;
 
     if (!memory)
-        return xw_error_set(err, ENOMEM, "'%s': out of memory", session->subject.name);
-    memory->guard = (struct xw_standstill)XW_STANDSTILL_INIT;
-    memory->fd = -1;
+        return -ENOMEM;
     rc = target ? open_target(session, target, memory, err) : open_file(session, id, memory, err);
     if (!rc)
         rc = begin(session, target, live, memory, err);
-    if (rc)
-        xw_memory_free(memory);
-    else
-        *ret = memory;
-    return rc;
+    return started(memory, rc, ret);
+}
+
+int xw_memory_suspend(struct xw_session *session, struct xw_memory **ret, struct xw_error *err)
+{
+    struct xw_memory *memory = make(session, err);
+    int rc;
+
+    if (!memory)
+        return -ENOMEM;
+    rc = start_guard(memory, session->subject.domid, err);
+    if (!rc)
+        rc = xw_domain_suspend_start(session->subject.domid, &memory->save, err);
+    return started(memory, rc, ret);
 }
 
 int xw_memory_fd(const struct xw_memory *memory)
@@ -159,7 +193,9 @@ struct xw_standstill *xw_memory_guard(struct xw_memory *memory)
 
 int xw_memory_step(struct xw_memory *memory, struct xw_error *err)
 {
-    return xw_domain_save_step(memory->save, err);
+    int rc = xw_domain_save_step(memory->save, err);
+
+    return rc || memory->fd >= 0 ? rc : xw_standstill_suspended(&memory->guard, err);
 }
 
 int xw_memory_wake_qemu(const struct xw_session *session, struct xw_error *err)
@@ -196,7 +232,7 @@ int xw_memory_finish(struct xw_memory *memory, struct xw_snapshot *snapshot, str
     struct stat st;
     int rc = xw_memory_resume(memory, false, snapshot, err);
 
-    if (rc)
+    if (rc || memory->fd < 0)
         return rc;
     if (fsync(memory->fd) < 0 || fstat(memory->fd, &st) < 0)
         return xw_error_set_errno(err, "the memory of the guest");

@@ -6,10 +6,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/cleanup.h"
 #include "base/random.h"
+#include "host/agent-channel.h"
 #include "host/domain-config.h"
 #include "snapshot/beside.h"
 #include "snapshot/create.h"
+#include "snapshot/freeze.h"
 #include "snapshot/mirror.h"
 
 /* Not worth a search beyond: a VM with so many snapshots has other troubles. */
@@ -185,12 +188,10 @@ static int check_mirrors(const struct xw_session *session, const struct xw_creat
 }
 
 /* Without a standstill only what is one action is one point in time. */
-static int check_quiesce(const struct xw_create *create, struct xw_error *err)
+static int check_one_action(const struct xw_create *create, struct xw_error *err)
 {
     const struct xw_store_disk *first = create->disks;
 
-    if (create->quiesce != XW_QUIESCE_NONE)
-        return 0;
     for (const struct xw_store_disk *disk = first->next; disk; disk = disk->next) {
         if (!disk->running || (disk->store->add_actions && first->store->add_actions))
             continue;
@@ -202,6 +203,34 @@ static int check_quiesce(const struct xw_create *create, struct xw_error *err)
     return 0;
 }
 
+static int check_agent(struct xw_host *host, uint32_t domid, struct xw_error *err)
+{
+    xw_auto_free char *path = NULL;
+    int rc = xw_domain_check_awake(host, domid, err);
+
+    return rc ? rc : xw_agent_channel_path(host, domid, &path, err);
+}
+
+static int check_quiesce(const struct xw_session *session, const struct xw_create *create,
+                         struct xw_error *err)
+{
+    const struct xw_subject *subject = &session->subject;
+    struct xw_host *host = session->snapshots->host;
+    int rc;
+
+    if (create->quiesce == XW_QUIESCE_NONE)
+        return check_one_action(create, err);
+    if (!subject->running || create->quiesce == XW_QUIESCE_PAUSE)
+        return 0;
+    rc = create->quiesce == XW_QUIESCE_AGENT
+             ? check_agent(host, subject->domid, err)
+             : xw_domain_check_suspend(host, subject->domid, subject->type, err);
+    if (rc)
+        xw_error_prefix(err, "'%s' cannot be %s (--quiesce pause can do without)", subject->name,
+                        create->quiesce == XW_QUIESCE_AGENT ? "frozen" : "suspended");
+    return rc;
+}
+
 /* Memory is of use only with all disks as they were at that instant. */
 static int check_memory(const struct xw_session *session, const struct xw_snapshot_create *request,
                         struct xw_error *err)
@@ -210,6 +239,9 @@ static int check_memory(const struct xw_session *session, const struct xw_snapsh
 
     if (!request->memory)
         return 0;
+    if (request->quiesce != XW_QUIESCE_PAUSE)
+        return xw_error_set(err, EINVAL,
+                            "the guest is suspended for its memory: leave out --quiesce");
     if (!session->subject.running)
         return xw_error_set(err, EINVAL, "'%s' does not run: it has no memory to keep",
                             session->subject.name);
@@ -232,7 +264,16 @@ static enum xw_consistency consistency_of(const struct xw_session *session,
         return XW_CONSISTENCY_OFFLINE;
     if (create->memory)
         return kind == XW_CREATE_SAVE ? XW_CONSISTENCY_SUSPENDED : XW_CONSISTENCY_MEMORY;
-    return create->quiesce == XW_QUIESCE_NONE ? XW_CONSISTENCY_CRASH : XW_CONSISTENCY_PAUSED;
+    switch (create->quiesce) {
+    case XW_QUIESCE_NONE:
+        return XW_CONSISTENCY_CRASH;
+    case XW_QUIESCE_SUSPEND:
+        return XW_CONSISTENCY_SUSPENDED;
+    case XW_QUIESCE_AGENT:
+        return XW_CONSISTENCY_FROZEN;
+    default:
+        return XW_CONSISTENCY_PAUSED;
+    }
 }
 
 int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_create *request,
@@ -243,6 +284,9 @@ int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_cr
 
     *ret = (struct xw_create){.snapshot = snapshot,
                               .quiesce = request->quiesce,
+                              .agent_timeout_ms = request->agent_timeout_ms
+                                                      ? request->agent_timeout_ms
+                                                      : XW_FREEZE_TIMEOUT_MS,
                               .memory = request->memory,
                               .live = !request->stop_copy};
     if (!snapshot)
@@ -260,7 +304,7 @@ int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_cr
     if (!rc)
         rc = check_mirrors(session, ret, err);
     if (!rc)
-        rc = check_quiesce(ret, err);
+        rc = check_quiesce(session, ret, err);
     if (!rc)
         rc = check_memory(session, request, err);
     if (!rc && !session->subject.running)

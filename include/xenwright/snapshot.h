@@ -32,7 +32,7 @@ enum xw_consistency {
     XW_CONSISTENCY_OFFLINE,   /* the VM was not running */
     XW_CONSISTENCY_CRASH,     /* one point in time, as after a power cut */
     XW_CONSISTENCY_PAUSED,    /* the same, while all vCPUs were held */
-    XW_CONSISTENCY_SUSPENDED, /* the guest had stopped its disks itself */
+    XW_CONSISTENCY_SUSPENDED, /* the same, while its kernel had suspended it */
     XW_CONSISTENCY_FROZEN,    /* its file systems were frozen by the agent in it */
     XW_CONSISTENCY_MEMORY     /* with the memory of that instant */
 };
@@ -126,8 +126,10 @@ XW_PUBLIC int xw_snapshot_config(struct xw_snapshots *snapshots, const struct xw
 
 /* How a running guest is brought to one point in time. */
 enum xw_quiesce {
-    XW_QUIESCE_PAUSE, /* hold its vCPUs */
-    XW_QUIESCE_NONE   /* not at all: refused where the stores cannot give one point without */
+    XW_QUIESCE_PAUSE,   /* hold its vCPUs */
+    XW_QUIESCE_NONE,    /* not at all: refused where the stores cannot give one point without */
+    XW_QUIESCE_SUSPEND, /* have its kernel suspend it, as for a save, and resume it */
+    XW_QUIESCE_AGENT /* have qemu-guest-agent in it freeze its file systems, and hold its vCPUs */
 };
 
 struct xw_snapshot_create {
@@ -136,6 +138,7 @@ struct xw_snapshot_create {
     const char *description; /* UTF-8, up to 4096 bytes; NULL: none */
     const char *const *vdevs; /* the disks, ends with NULL; NULL: all that can be written */
     enum xw_quiesce quiesce;
+    int agent_timeout_ms; /* for the agent to say that all is frozen; 0: 30 seconds */
     bool memory;    /* its memory too: it can be resumed from just there. It has to run. */
     bool stop_copy; /* the guest stands still while its memory is written; else mostly runs */
     bool dry_run;   /* find out whether it can be made, and change nothing */

@@ -43,6 +43,11 @@ def names(scratch):
     refused(vm, "'nobody' is no domain that runs", "recover", "nobody")
     refused(vm, "'nobody' is no domain that runs", "create", "nobody")
     refused(vm, "--tree is for people", "list", "--tree", "--json", status=2)
+    refused(vm, "--memory suspends the guest: leave out --quiesce", "create", "--memory", "--quiesce", "suspend",
+            vm.config, status=2)
+    refused(vm, "--agent-timeout is of use with --quiesce agent only", "create", "--agent-timeout", "5", vm.config,
+            status=2)
+    refused(vm, "--agent-timeout", "create", "--quiesce", "agent", "--agent-timeout", "0", vm.config, status=2)
     refused(vm, "arguments are missing", "create", status=2)
     refused(vm, "too few arguments", "revert", vm.config, status=2)
     for words in (["create", vm.config], ["rename", vm.config, "s1"]):
