@@ -46,8 +46,8 @@ static int remove_part(const struct xw_session *session, const struct xw_snapsho
 enum outcome {
     UNDO,     /* nothing depends on it: all is as it was before */
     FINISH,   /* it is whole */
-    WITHDRAW, /* some disks are taken, and were written to since; others are not, and it is no
-                 snapshot */
+    WITHDRAW, /* some disks are taken, and were written to since; others are not, or not at the
+                 same moment, and it is no snapshot */
 };
 
 /*
@@ -58,7 +58,8 @@ enum outcome {
 static int find_outcome(const struct xw_session *session, const struct xw_snapshot *snapshot,
                         struct xw_store_disk *disks, enum outcome *ret, struct xw_error *err)
 {
-    bool used = false, lacking = false;
+    bool lacking = xw_journal_find(session->journal, "let-go");
+    bool used = false;
     int rc = 0;
 
     *ret = FINISH;

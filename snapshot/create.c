@@ -91,7 +91,13 @@ static int take_held(struct xw_session *session, struct xw_create *create, json_
         rc = xw_standstill_begin(guard, err);
     if (!rc)
         rc = take_disks(session, create, actions, err);
-    return rc ? rc : xw_standstill_end(guard, &create->snapshot->standstill_us, err);
+    if (rc)
+        return rc;
+    rc = xw_standstill_end(guard, &create->snapshot->standstill_us, err);
+    /* Somebody else has let it go: who knows when. */
+    if (rc && xw_create_check_one_action(create, NULL))
+        xw_journal_step(session->journal, "let-go", NULL, NULL);
+    return rc;
 }
 
 /* The guest stands still for the taking, unless it does already or need not. */

@@ -40,6 +40,9 @@ int xw_create_plan(const struct xw_session *session, const struct xw_snapshot_cr
                    enum xw_create_kind kind, struct xw_create *ret, struct xw_error *err);
 void xw_create_free(struct xw_create *create);
 
+/* Without a standstill only what is one action is one point in time. -EINVAL: this is not. */
+int xw_create_check_one_action(const struct xw_create *create, struct xw_error *err);
+
 /*
  * The three parts, in this order. Each that fails has undone everything, or says what it could not
  * undo; the journal then still knows it. take with memory: 1 until it is done, to be called again

@@ -188,7 +188,7 @@ static int check_mirrors(const struct xw_session *session, const struct xw_creat
 }
 
 /* Without a standstill only what is one action is one point in time. */
-static int check_one_action(const struct xw_create *create, struct xw_error *err)
+int xw_create_check_one_action(const struct xw_create *create, struct xw_error *err)
 {
     const struct xw_store_disk *first = create->disks;
 
@@ -219,7 +219,7 @@ static int check_quiesce(const struct xw_session *session, const struct xw_creat
     int rc;
 
     if (create->quiesce == XW_QUIESCE_NONE)
-        return check_one_action(create, err);
+        return xw_create_check_one_action(create, err);
     if (!subject->running || create->quiesce == XW_QUIESCE_PAUSE)
         return 0;
     rc = create->quiesce == XW_QUIESCE_AGENT
