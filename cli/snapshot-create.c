@@ -121,7 +121,7 @@ const struct cli_command cli_snapshot_create = {
              .argument = "VDEV",
              .flags = CLI_REPEAT,
              .help = "keep this disk, in place of all"},
-            {.name = "internal", .help = "inside of qcow2 images, not in files beside them"},
+            {.name = "internal", .help = "inside of qcow2 images, of a VM that is off"},
             {.name = "memory", .letter = 'm', .help = "keep the guest's memory too"},
             {.name = "no-live",
              .help = "with --memory: the guest stands still while it is written"},

@@ -142,7 +142,7 @@ struct xw_snapshot_create {
     bool memory;    /* its memory too: it can be resumed from just there. It has to run. */
     bool stop_copy; /* the guest stands still while its memory is written; else mostly runs */
     bool dry_run;   /* find out whether it can be made, and change nothing */
-    bool internal;  /* of qcow2 images: inside of them, as QEMU's own snapshots are */
+    bool internal;  /* of qcow2 images, of a VM that is off: inside, as those of QEMU itself */
 };
 
 /* What became of it, or would; it belongs to the operation. */

@@ -4,34 +4,23 @@
  * and then for as long as the image holds one. IMAGE.xw-ID is the snapshot "xw-ID" in IMAGE; there
  * is no file of that name.
  *
- * Under a guest that runs, its QEMU makes and deletes them. Of a VM that is off nothing that is at
- * an image's path is changed in place (it may be started at any moment, and going back to a
- * snapshot writes over the present state): a copy of the image is changed, and takes its place.
+ * All of it takes the VM to be off. And then too nothing that is at an image's path is changed in
+ * place (the VM may be started at any moment, and going back to a snapshot writes over the present
+ * state): a copy of the image is changed, and takes its place.
  * What somebody has made by "qemu-img snapshot" is in the copy too.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/json.h"
 #include "base/killpoint.h"
 #include "base/spawn.h"
-#include "host/guest-qemu.h"
 #include "snapshot/stores/qcow2.h"
 
-#define COMMAND_MS 60000
 #define PROGRAM_MS (24 * 3600 * 1000)
-
-/*
- * How long the disk of a guest stands still while all of the image's tables are written again: 5.8
- * s were seen for 300 GiB in use. Longer than a second is not offered.
- */
-#define MS_PER_GIB 20
-#define MOST_MS 1000
 
 /* "xw-ID"; "": the record is not one of ours. */
 static const char *name_of(const struct xw_store_disk *disk)
@@ -55,23 +44,14 @@ static int is_in(const struct xw_store_disk *disk, const char *image, bool *ret,
     return rc;
 }
 
-/* Refuse what a guest that runs would stand still for too long for. */
-static int check_size(const struct xw_store_disk *disk, struct xw_error *err)
+static int refuse_running(const struct xw_store_disk *disk, struct xw_error *err)
 {
-    struct stat st;
-    uint64_t ms;
-
-    if (!disk->running || stat(disk->path, &st) < 0)
+    if (!disk->running)
         return 0;
-    ms = (uint64_t)st.st_blocks * 512 / (1024 * 1024) * MS_PER_GIB / 1024;
-    if (ms <= MOST_MS)
-        return 0;
-    return xw_error_set(err, ENOTSUP,
-                        "disk %s: '%s' takes %" PRIu64 " GiB, and its guest could stand still for "
-                        "%" PRIu64 ".%" PRIu64 " s while a snapshot inside of it is made or "
-                        "deleted: shut the VM down for that; without --internal it is no matter",
-                        disk->vdev, disk->path, (uint64_t)st.st_blocks * 512 >> 30, ms / 1000,
-                        ms % 1000 / 100);
+    return xw_error_set(err, EBUSY,
+                        "disk %s: its guest runs, and has '%s' open: what concerns snapshots "
+                        "inside of it takes the VM to be off",
+                        disk->vdev, disk->path);
 }
 
 static int check_image(const struct xw_store_disk *disk, const struct xw_qcow2_header *header,
@@ -91,7 +71,7 @@ static int check_image(const struct xw_store_disk *disk, const struct xw_qcow2_h
                             "made inside of it; leave out --internal",
                             disk->vdev, disk->path);
     rc = xw_qcow2_check_below(disk, *header, err);
-    return rc ? rc : check_size(disk, err);
+    return rc ? rc : refuse_running(disk, err);
 }
 
 static int claims(struct xw_store_disk *disk, struct xw_error *err)
@@ -175,8 +155,6 @@ static int prepare(struct xw_store_disk *disk, struct xw_error *err)
 {
     char fresh[PATH_MAX];
 
-    if (disk->running)
-        return disk->qemu ? xw_qcow2_live_check(disk, err) : 0;
     xw_beside_name(disk, ".new", fresh);
     return make_changed(disk, "-c", fresh, err);
 }
@@ -184,44 +162,22 @@ static int prepare(struct xw_store_disk *disk, struct xw_error *err)
 static int take(struct xw_store_disk *disk, struct xw_error *err)
 {
     char fresh[PATH_MAX];
-    int rc;
+    int rc = xw_qcow2_check_unchanged(disk, err);
 
-    if (disk->running)
-        return xw_error_set(err, EBUSY, "disk %s: its guest's QEMU cannot be asked for a snapshot",
-                            disk->vdev);
     xw_beside_name(disk, ".new", fresh);
-    rc = xw_qcow2_check_unchanged(disk, err);
     return rc ? rc : xw_beside_swap(disk, fresh, err);
 }
 
-/* QEMU's node for the image; a reference that stays with *holder. */
-static int find_node(const struct xw_store_disk *disk, json_t **holder, const char **ret,
-                     struct xw_error *err)
-{
-    int rc = xw_qcow2_live_check(disk, err);
-
-    if (!rc)
-        rc = xw_guest_qemu_disk(disk->qemu, disk->vdev, holder, err);
-    return rc ? rc : xw_json_string(*holder, "QEMU's node", "node-name", ret, err);
-}
-
+/* Never under a guest that runs. It is here since later writes go to the image that it is in. */
 static int add_actions(struct xw_store_disk *disk, json_t *actions, struct xw_error *err)
 {
-    xw_auto_json json_t *holder = NULL;
-    const char *node;
-    int rc = find_node(disk, &holder, &node, err);
-
-    if (!rc)
-        json_array_append_new(actions, json_pack("{s:s, s:{s:s, s:s}}", "type",
-                                                 "blockdev-snapshot-internal-sync", "data",
-                                                 "device", node, "name", name_of(disk)));
-    return rc;
+    (void)actions;
+    return refuse_running(disk, err);
 }
 
 static int settle(struct xw_store_disk *disk, struct xw_error *err)
 {
-    return disk->running ? xw_qcow2_sync_copy(disk, disk->path, err)
-                         : xw_qcow2_finish_swap(disk, err);
+    return xw_qcow2_finish_swap(disk, err);
 }
 
 static int find(struct xw_store_disk *disk, enum xw_store_found *ret, struct xw_error *err)
@@ -251,14 +207,9 @@ static int undo(struct xw_store_disk *disk, struct xw_error *err)
     return xw_beside_unswap(disk, fresh, err);
 }
 
-static int revert_check(struct xw_store_disk *disk, struct xw_error *err)
+static int check_off(struct xw_store_disk *disk, struct xw_error *err)
 {
-    if (!disk->running)
-        return 0;
-    return xw_error_set(err, EBUSY,
-                        "disk %s: its snapshots are inside of '%s', which QEMU has open: shut the "
-                        "VM down first",
-                        disk->vdev, disk->path);
+    return refuse_running(disk, err);
 }
 
 static int revert_prepare(struct xw_store_disk *disk, struct xw_error *err)
@@ -275,31 +226,6 @@ static int revert_swap(struct xw_store_disk *disk, struct xw_error *err)
     int rc = disk->seen.st_ino && xw_beside_waits(disk) ? xw_qcow2_check_unchanged(disk, err) : 0;
 
     return rc ? rc : xw_beside_revert(disk, err);
-}
-
-static int drop_check(struct xw_store_disk *disk, struct xw_error *err)
-{
-    return check_size(disk, err);
-}
-
-static int drop_live(const struct xw_store_disk *disk, struct xw_error *err)
-{
-    xw_auto_json json_t *holder = NULL;
-    const char *node;
-    int rc;
-
-    if (!disk->qemu)
-        return xw_error_set(err, EBUSY, "disk %s: '%s' is open, but not in the guest's QEMU",
-                            disk->vdev, disk->path);
-    rc = find_node(disk, &holder, &node, err);
-    if (!rc)
-        rc = xw_qmp_execute(xw_guest_qemu_qmp(disk->qemu), "blockdev-snapshot-delete-internal-sync",
-                            json_pack("{s:s, s:s}", "device", node, "name", name_of(disk)),
-                            COMMAND_MS, NULL, err);
-    if (rc)
-        xw_error_prefix(err, "disk %s: QEMU cannot delete the snapshot", disk->vdev);
-    xw_kill_point("internal/deleted");
-    return rc ? rc : xw_qcow2_sync_copy(disk, disk->path, err);
 }
 
 /* The copy is whole: what is deleted from is the copy. */
@@ -339,13 +265,13 @@ static int drop(struct xw_store_disk *disk, struct xw_store_progress *progress,
     xw_beside_name(disk, ".new", copy);
     if (disk->child.pid)
         return go_on_copying(disk, copy, progress, err);
-    rc = xw_qcow2_finish_swap(disk, err);
+    rc = refuse_running(disk, err);
+    if (!rc)
+        rc = xw_qcow2_finish_swap(disk, err);
     if (!rc)
         rc = is_in(disk, disk->path, &there, err);
     if (rc || !there)
         return rc;
-    if (disk->running)
-        return drop_live(disk, err);
     snprintf(disk->merging, sizeof(disk->merging), "%s", disk->path);
     rc = xw_qcow2_start_copy(disk, copy, err);
     xw_qcow2_report_copy(disk, copy, progress);
@@ -354,7 +280,7 @@ static int drop(struct xw_store_disk *disk, struct xw_store_progress *progress,
 
 static int expose(struct xw_store_disk *disk, bool on, struct xw_error *err)
 {
-    return on ? revert_check(disk, err) : 0;
+    return on ? refuse_running(disk, err) : 0;
 }
 
 /* What it takes by itself only a walk through all tables could tell. */
@@ -379,12 +305,12 @@ const struct xw_store xw_store_qcow2_internal = {
     .settle = settle,
     .find = find,
     .undo = undo,
-    .revert_check = revert_check,
+    .revert_check = check_off,
     .revert_prepare = revert_prepare,
     .revert_swap = revert_swap,
     .revert_waits = xw_beside_waits,
     .revert_undo = xw_beside_revert_undo,
-    .drop_check = drop_check,
+    .drop_check = check_off,
     .drop = drop,
     .expose = expose,
     .inside = name_of,
