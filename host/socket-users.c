@@ -41,10 +41,10 @@ static int ask(void)
 }
 
 /* The inode of the other end, where this is one of the socket's; else 0. */
-static unsigned int peer_of(const struct nlmsghdr *header, const char *path)
+static unsigned int peer_of(struct nlmsghdr *header, const char *path)
 {
-    const struct unix_diag_msg *message = NLMSG_DATA(header);
-    const struct rtattr *attribute = (const struct rtattr *)(message + 1);
+    struct unix_diag_msg *message = NLMSG_DATA(header);
+    struct rtattr *attribute = (struct rtattr *)(message + 1);
     int left = (int)(header->nlmsg_len - NLMSG_LENGTH(sizeof(*message)));
     unsigned int peer = 0;
     bool named = false;
@@ -62,7 +62,7 @@ static unsigned int peer_of(const struct nlmsghdr *header, const char *path)
 }
 
 /* 1: found; 0: not in these; negative: there are no more. */
-static int look_through(const struct nlmsghdr *header, int size, const char *path,
+static int look_through(struct nlmsghdr *header, int size, const char *path,
                         unsigned int *peer)
 {
     for (; NLMSG_OK(header, (unsigned int)size); header = NLMSG_NEXT(header, size)) {
@@ -87,7 +87,7 @@ bool xw_socket_user(const char *path, struct xw_file_user *ret)
         ssize_t got = recv(fd, buffer, sizeof(buffer), 0);
 
         found =
-            got <= 0 ? -1 : look_through((const struct nlmsghdr *)buffer, (int)got, path, &peer);
+            got <= 0 ? -1 : look_through((struct nlmsghdr *)buffer, (int)got, path, &peer);
     }
     if (found < 0)
         return false;

@@ -336,7 +336,11 @@ def in_the_way(scratch):
     if os.geteuid() == 0:
         os.chmod(root.folder, 0o755)
         os.chmod(scratch, 0o755)
-        done = tap.run([program, "xl", "enable"], env=root.environment, user=65534, group=65534, extra_groups=[])
+        nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+        if subprocess.run(["/usr/bin/test", "-x", program, "-a", "-d", root.tree], check=False, **nobody).returncode:
+            tap.skip("another user is told to be root", "another user cannot reach the folders of this test")
+            return
+        done = tap.run([program, "xl", "enable"], env=root.environment, **nobody)
         tap.equal((done.returncode, done.stderr.count("\n"), "run this as root" in done.stderr), (1, 1, True),
                   "another user is told to be root")
     else:

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # layer: lvm
+# cpus: 1
 #
 # What may happen to a running guest and its storage while a snapshot is made, deleted, or gone back to: at each
 # record of the journal the command is stopped, something is done to the guest or to a file system, and it goes
