@@ -24,10 +24,10 @@ mirror() {
 # With one processor a lab does not wait for its own locks when others want the machine.
 up a --cpus 1 --link mirror
 up b --cpus 1 --link mirror
+B=$(lab exec b -- ip -o -4 addr show br-mirror | sed -n 's|.* inet \([0-9.]*\)/.*|\1|p')
 
 # The two know each other, as hosts between which guests migrate do.
 acquainted() {
-    B=$(lab exec b -- ip -o -4 addr show br-mirror | sed -n 's|.* inet \([0-9.]*\)/.*|\1|p')
     # Most of a small guest's memory is zeroes, and ciphers are slow where QEMU translates.
     in_a sh -c 'mkdir -p /root/.ssh && printf "Host *\n  Compression yes\n" >/root/.ssh/config'
     in_a ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519

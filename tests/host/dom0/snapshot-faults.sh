@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # layer: lvm
 # cpus: 1
+# limit: 14400
+# only in a full run: each case takes a guest of its own, a minute or more in an emulated machine
 #
 # What may happen to a running guest and its storage while a snapshot is made, deleted, or gone back to: at each
 # record of the journal the command is stopped, something is done to the guest or to a file system, and it goes
