@@ -95,8 +95,11 @@ static int take_held(struct xw_session *session, struct xw_create *create, json_
         return rc;
     rc = xw_standstill_end(guard, &create->snapshot->standstill_us, err);
     /* Somebody else has let it go: who knows when. */
-    if (rc && xw_create_check_one_action(create, NULL))
+    if (rc && xw_create_check_one_action(create, NULL)) {
         xw_journal_step(session->journal, "let-go", NULL, NULL);
+        xw_error_prefix(err, "no snapshot was made, as the guest was let go by somebody else while "
+                             "its disks were taken; try again");
+    }
     return rc;
 }
 
