@@ -2,6 +2,7 @@
 /* Members of JSON objects by type, with messages that name document and key. */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/json.h"
 
@@ -72,6 +73,18 @@ int xw_json_string(const json_t *object, const char *where, const char *key, con
     if (rc == 0)
         *ret = json_string_value(value);
     return rc;
+}
+
+int xw_json_copy_string(const json_t *object, const char *where, const char *key, char **ret,
+                        struct xw_error *err)
+{
+    const char *text;
+    int rc = xw_json_string(object, where, key, &text, err);
+
+    if (rc)
+        return rc;
+    *ret = strdup(text);
+    return *ret ? 0 : xw_error_set(err, ENOMEM, "%s: out of memory", where);
 }
 
 int xw_json_integer(const json_t *object, const char *where, const char *key, int64_t min,

@@ -58,4 +58,8 @@ int xw_json_object(const json_t *object, const char *where, const char *key, jso
 int xw_json_array(const json_t *object, const char *where, const char *key, json_t **ret,
                   struct xw_error *err);
 
+/* xw_json_string() as a copy, which is the caller's. */
+int xw_json_copy_string(const json_t *object, const char *where, const char *key, char **ret,
+                        struct xw_error *err);
+
 #endif

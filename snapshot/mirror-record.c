@@ -36,18 +36,6 @@ void xw_mirror_free(struct xw_mirror *mirror)
     }
 }
 
-static int copy_text(const json_t *json, const char *where, const char *key, char **ret,
-                     struct xw_error *err)
-{
-    const char *text;
-    int rc = xw_json_string(json, where, key, &text, err);
-
-    if (rc)
-        return rc;
-    *ret = strdup(text);
-    return *ret ? 0 : xw_error_set(err, ENOMEM, "%s: out of memory", where);
-}
-
 /* What stands in names of jobs and nodes, and in messages. */
 static bool is_vdev(const char *text)
 {
@@ -117,15 +105,15 @@ static int parse(const json_t *json, const char *where, struct xw_mirror *mirror
     if (!rc)
         rc = copy_short(json, where, "uuid", mirror->uuid, sizeof(mirror->uuid), err);
     if (!rc)
-        rc = copy_text(json, where, "domain", &mirror->domain, err);
+        rc = xw_json_copy_string(json, where, "domain", &mirror->domain, err);
     if (!rc)
-        rc = copy_text(json, where, "vdev", &mirror->vdev, err);
+        rc = xw_json_copy_string(json, where, "vdev", &mirror->vdev, err);
     if (!rc)
-        rc = copy_text(json, where, "path", &mirror->path, err);
+        rc = xw_json_copy_string(json, where, "path", &mirror->path, err);
     if (!rc)
-        rc = copy_text(json, where, "target", &mirror->target, err);
+        rc = xw_json_copy_string(json, where, "target", &mirror->target, err);
     if (!rc)
-        rc = copy_text(json, where, "image", &mirror->format, err);
+        rc = xw_json_copy_string(json, where, "image", &mirror->format, err);
     return rc ? rc : check(mirror, where, err);
 }
 

@@ -66,23 +66,10 @@ void xw_snapshot_free(struct xw_snapshot *snapshot)
     }
 }
 
-/* A copy of a string member into *ret, which is the caller's. */
-static int copy_text(const json_t *json, const char *where, const char *key, char **ret,
-                     struct xw_error *err)
-{
-    const char *text;
-    int rc = xw_json_string(json, where, key, &text, err);
-
-    if (rc)
-        return rc;
-    *ret = strdup(text);
-    return *ret ? 0 : xw_error_set(err, ENOMEM, "%s: out of memory", where);
-}
-
 static int copy_path(const json_t *json, const char *where, const char *key, char **ret,
                      struct xw_error *err)
 {
-    int rc = copy_text(json, where, key, ret, err);
+    int rc = xw_json_copy_string(json, where, key, ret, err);
 
     if (!rc && ((*ret)[0] != '/' || strlen(*ret) >= PATH_MAX))
         return xw_error_set(err, EBADMSG, "%s: '%s': expected an absolute path", where, key);
@@ -108,14 +95,14 @@ static int parse_disk(const json_t *json, const char *where, struct xw_snapshot_
                       struct xw_error *err)
 {
     int64_t size = 0;
-    int rc = copy_text(json, where, "vdev", &disk->vdev, err);
+    int rc = xw_json_copy_string(json, where, "vdev", &disk->vdev, err);
 
     if (!rc)
         rc = copy_path(json, where, "path", &disk->path, err);
     if (!rc)
-        rc = copy_text(json, where, "format", &disk->format, err);
+        rc = xw_json_copy_string(json, where, "format", &disk->format, err);
     if (!rc)
-        rc = copy_text(json, where, "store", &disk->store, err);
+        rc = xw_json_copy_string(json, where, "store", &disk->store, err);
     if (!rc)
         rc = copy_path(json, where, "data", &disk->data, err);
     if (!rc)
@@ -199,7 +186,7 @@ static int parse_fields(const json_t *json, const char *where, struct xw_snapsho
     if (!rc)
         rc = parse_name(json, where, snapshot->name, err);
     if (!rc)
-        rc = copy_text(json, where, "description", &snapshot->description, err);
+        rc = xw_json_copy_string(json, where, "description", &snapshot->description, err);
     if (!rc)
         rc = xw_json_integer(json, where, "created_ms", 0, INT64_MAX, &snapshot->created_ms, err);
     if (!rc)
@@ -293,13 +280,13 @@ static int parse_vm_fields(const json_t *json, const char *where, struct xw_snap
     if (!rc)
         rc = copy_id(json, where, "id", false, vm->id, err);
     if (!rc)
-        rc = copy_text(json, where, "name", &vm->name, err);
+        rc = xw_json_copy_string(json, where, "name", &vm->name, err);
     if (!rc)
         rc = xw_json_string(json, where, "uuid", &uuid, err);
     if (!rc && strlen(uuid) >= sizeof(vm->uuid))
         rc = xw_error_set(err, EBADMSG, "%s: 'uuid' is too long", where);
     if (!rc)
-        rc = copy_text(json, where, "config", &vm->config, err);
+        rc = xw_json_copy_string(json, where, "config", &vm->config, err);
     if (!rc)
         rc = copy_id(json, where, "current", true, vm->current, err);
     if (!rc)
